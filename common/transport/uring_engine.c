@@ -179,20 +179,6 @@ static void ring_drain(struct uring_engine *engine, uint32_t index)
     }
 }
 
-static int rings_flush(struct uring_engine *engine)
-{
-    for (uint32_t i = 0; i < engine->ring_count; i++) {
-        struct uring *uring = &engine->rings[i]->uring;
-        if (uring->queued || uring_has_work(uring)) {
-            int rc = uring_flush(uring);
-            if (rc != 0) {
-                return rc;
-            }
-        }
-    }
-    return 0;
-}
-
 static bool completions_ready(const struct uring_engine *engine)
 {
     for (uint32_t i = 0; i < engine->ring_count; i++) {
@@ -201,6 +187,19 @@ static bool completions_ready(const struct uring_engine *engine)
         }
     }
     return false;
+}
+
+/* Collects what the rings count by themselves. */
+static void rings_count(struct uring_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->ring_count; i++) {
+        struct uring *uring = &engine->rings[i]->uring;
+        ENGINE_ADD(&engine->head, syscalls, uring->enters);
+        uring->enters = 0;
+        if (uring_cq_overflowed(uring)) {
+            ENGINE_COUNT(&engine->head, cq_overflow);
+        }
+    }
 }
 
 static int poll_rings(struct transport *transport, uint64_t until_ns)
@@ -219,6 +218,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
             rc = rings_flush(engine);
         }
     }
+    rings_count(engine);
     engine_turn_begin(transport, now_ns);
     for (uint32_t i = 0; i < engine->ring_count && rc == 0; i++) {
         ring_drain(engine, i);
