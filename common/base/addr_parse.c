@@ -22,7 +22,8 @@ static bool copy_part(char *part, size_t size, const char *text, size_t length)
     return true;
 }
 
-/* Reads nothing but digits; values above `limit` saturate at limit + 1. */
+/* Reads nothing but digits; values above `limit` saturate at limit + 1. Sets *value even where it
+ * fails. */
 static bool digits_parse(uint32_t *value, const char *text, uint32_t limit)
 {
     uint64_t sum = 0;
@@ -51,12 +52,12 @@ static bool is_link_local_6(const struct ip_addr *ip)
     return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
-/* Reads an interface's name or index. */
+/* Reads an interface's name or index; 0 when it is neither. */
 static uint32_t scope_parse(const char *text)
 {
     uint32_t index = if_nametoindex(text);
-    if (index == 0 && digits_parse(&index, text, UINT32_MAX - 1u) && index == UINT32_MAX) {
-        index = 0;
+    if (index == 0 && (!digits_parse(&index, text, UINT32_MAX - 1u) || index == UINT32_MAX)) {
+        return 0;
     }
     return index;
 }
@@ -150,7 +151,13 @@ int endpoint_parse(struct endpoint *endpoint, const char *text, struct failure *
     struct endpoint parsed;
     struct failure part;
     if (ip_parse(&parsed.ip, address, &part) != 0) {
-        return failure_set(failure, EINVAL, "\"%.100s\": %s", text, part.text);
+        if (strchr(address, '%') != NULL) {
+            return failure_set(failure, EINVAL, "\"%.100s\": %s", text, part.text);
+        }
+        return failure_set(failure, EINVAL,
+                           "\"%.100s\": \"%s\" is not an IP address (names are not resolved); "
+                           "use 127.0.0.1:7000 or [::1]:7000",
+                           text, address);
     }
     if ((parsed.ip.family == AF_INET6) != (text[0] == '[')) {
         return failure_set(failure, EINVAL,
@@ -184,8 +191,8 @@ static int prefix_parse(struct ip_range *range, const char *text, const char *sl
     uint32_t bits;
     if (!digits_parse(&bits, slash + 1, bits_max) || bits > bits_max) {
         return failure_set(failure, EINVAL,
-                           "\"%.100s\": prefix length \"%.100s\" is not one; use 0 to %u", text,
-                           slash + 1, bits_max);
+                           "\"%.100s\": prefix length \"%.100s\" is out of range; use 0 to %u",
+                           text, slash + 1, bits_max);
     }
     range->first = ip;
     range->last = ip;

@@ -190,23 +190,21 @@ int cli_value_duration(uint64_t *ns, const char *text, const char *what, struct 
     return scaled_read(ns, text, &duration_set, what, failure);
 }
 
-/* Reads "k/min" behind a rate's number: the factor and the period. The unit at fault is in *wrong.
- */
-static bool rate_unit_read(const char *unit, uint64_t *factor, uint64_t *per_ns, const char **wrong)
+/* Reads "k/min" behind a rate's number: the factor and the period. False where one of them is
+ * unknown; *wrong is then that unit, of *wrong_bytes. */
+static bool rate_unit_read(const char *unit, uint64_t *factor, uint64_t *per_ns, const char **wrong,
+                           size_t *wrong_bytes)
 {
-    const char *slash = strchr(unit, '/');
-    size_t length = slash != NULL ? (size_t)(slash - unit) : strlen(unit);
     *wrong = unit;
-    *factor = unit_factor(count_units, unit, length);
-    if (*factor == 0) {
-        return false;
-    }
+    *wrong_bytes = strcspn(unit, "/");
+    *factor = unit_factor(count_units, unit, *wrong_bytes);
     *per_ns = NS_PER_SEC;
-    if (slash != NULL) {
-        *wrong = slash + 1;
-        *per_ns = unit_factor(period_units, slash + 1, strlen(slash + 1));
+    if (*factor != 0 && unit[*wrong_bytes] == '/') {
+        *wrong = unit + *wrong_bytes + 1;
+        *wrong_bytes = strlen(*wrong);
+        *per_ns = unit_factor(period_units, *wrong, *wrong_bytes);
     }
-    return *per_ns != 0;
+    return *factor != 0 && *per_ns != 0;
 }
 
 int cli_value_rate(struct cli_rate *rate, const char *text, const char *what,
@@ -218,10 +216,11 @@ int cli_value_rate(struct cli_rate *rate, const char *text, const char *what,
     }
     uint64_t factor;
     const char *wrong;
+    size_t wrong_bytes;
     struct cli_rate read;
-    if (!rate_unit_read(quantity.unit, &factor, &read.per_ns, &wrong)) {
-        return failure_set(failure, EINVAL, "%s: unknown unit \"%.40s\"; use %s", what, wrong,
-                           rate_set.valid);
+    if (!rate_unit_read(quantity.unit, &factor, &read.per_ns, &wrong, &wrong_bytes)) {
+        return failure_set(failure, EINVAL, "%s: unknown unit \"%.*s\"; use %s", what,
+                           wrong_bytes < 40u ? (int)wrong_bytes : 40, wrong, rate_set.valid);
     }
     uint32_t decimals_left;
     if (!quantity_scale(&quantity, factor, &read.events, &decimals_left)) {

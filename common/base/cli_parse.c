@@ -77,11 +77,11 @@ static uint32_t name_distance(const struct argument *argument, const char *name)
 
 static const char *nearest_name(const struct cli_program *program, const struct argument *argument)
 {
-    const char *nearest = cli_builtins[0].name;
+    const char *nearest = NULL;
     uint32_t least = UINT32_MAX;
-    for (size_t i = 0; i < program->option_count + CLI_BUILTIN_COUNT; i++) {
-        const char *name = i < program->option_count ? program->options[i].name
-                                                     : cli_builtins[i - program->option_count].name;
+    for (size_t i = 0; i < CLI_BUILTIN_COUNT + program->option_count; i++) {
+        const char *name = i < CLI_BUILTIN_COUNT ? cli_builtins[i].name
+                                                 : program->options[i - CLI_BUILTIN_COUNT].name;
         uint32_t distance = name_distance(argument, name);
         if (distance < least) {
             least = distance;

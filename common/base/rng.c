@@ -8,8 +8,9 @@
 
 #include "base/assert.h"
 
-#define SPLITMIX_STEP UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio, made odd   \
-                                                    */
+#define SPLITMIX_STEP                                                                              \
+    UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio, made odd                     \
+                                  */
 
 static uint64_t rotate_left(uint64_t word, unsigned int bits)
 {

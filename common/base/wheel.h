@@ -32,8 +32,8 @@ struct wheel {
 /* Prepares an empty wheel. Requires tick_ns > 0. */
 void wheel_init(struct wheel *wheel, uint64_t now_ns, uint64_t tick_ns);
 
-/* Arms a timer, or moves one that is armed. A zeroed timer is a disarmed one. A deadline in the past
- * expires at the next call of wheel_expire. Requires deadline_ns != CLOCK_NEVER. */
+/* Arms a timer, or moves one that is armed. A zeroed timer is a disarmed one. A deadline whose tick has
+ * passed expires at the next call of wheel_expire. Requires deadline_ns != CLOCK_NEVER. */
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline_ns);
 
 /* Disarms a timer; nothing happens to one that is not armed. */
