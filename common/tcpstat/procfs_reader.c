@@ -19,8 +19,9 @@
     80 /* of the shortest line that procfs_row_parse takes: bounds the rows of a page */
 
 #define TAILS_FIRST 64
-#define TAILS_MAX (UINT32_C(1) << 21) /* pages: 56 million sockets; later pages are not looked up  \
-                                       */
+#define TAILS_MAX                                                                                  \
+    (UINT32_C(1) << 21) /* pages: 56 million sockets; later pages are not looked up                \
+                         */
 
 /* The keys of a page's rows, in order. */
 struct page_keys {

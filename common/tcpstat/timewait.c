@@ -11,11 +11,14 @@
 #define SLICE_NS (UINT64_C(5) * NS_PER_SEC)
 #define STEADY_TOLERANCE 0.05
 
-/* A walk along the curve of what was made since the first sample. */
+/* A walk along the curve of what was made since the first sample, record by record. */
 struct made_curve {
     const struct timewait_sample *samples;
     size_t count;
-    size_t at; /* the segment from samples[at] to samples[at + 1] */
+    size_t at;          /* the segment from samples[at] to samples[at + 1] */
+    double height;      /* records passed */
+    double first_sec;   /* when the first of them was made, from the first sample on */
+    double reached_sec; /* when the last of them was made */
 };
 
 static double made_since_first(const struct timewait_sample *samples, size_t i)
@@ -35,53 +38,62 @@ static double seconds_between(uint64_t from_ns, uint64_t to_ns)
     return ((double)to_ns - (double)from_ns) / (double)NS_PER_SEC;
 }
 
-/* Tells when the curve reached a height, in seconds from the first sample. Requires that heights
- * rise from call to call and that the curve reaches them. */
-static double curve_time_of(struct made_curve *curve, double height)
+/* Passes the records up to a height and sums the times at which they were made. Segments in which
+ * none was made are stepped over, so that a pause between two records belongs to neither. */
+static double curve_sum_times(struct made_curve *curve, double to)
 {
     const struct timewait_sample *samples = curve->samples;
-    while (curve->at + 2 < curve->count && made_since_first(samples, curve->at + 1) < height) {
-        curve->at++;
+    double sum = 0;
+    while (curve->height < to && curve->at + 1 < curve->count) {
+        const double low = made_since_first(samples, curve->at);
+        const double high = made_since_first(samples, curve->at + 1);
+        if (high <= curve->height) {
+            curve->at++;
+            continue;
+        }
+        const double upto = to < high ? to : high;
+        const double begin = seconds_between(samples[0].at_ns, samples[curve->at].at_ns);
+        const double sec_per_record =
+            seconds_between(samples[curve->at].at_ns, samples[curve->at + 1].at_ns) / (high - low);
+        const double middle = (curve->height + upto) / 2;
+        sum += (upto - curve->height) * (begin + sec_per_record * (middle - low));
+        if (curve->height <= 0) {
+            curve->first_sec = begin;
+        }
+        curve->reached_sec = begin + sec_per_record * (upto - low);
+        curve->height = upto;
     }
-    const double low = made_since_first(samples, curve->at);
-    const double high = made_since_first(samples, curve->at + 1);
-    const double begin = seconds_between(samples[0].at_ns, samples[curve->at].at_ns);
-    const double length = seconds_between(samples[curve->at].at_ns, samples[curve->at + 1].at_ns);
-    return high > low ? begin + length * (height - low) / (high - low) : begin + length;
+    return sum;
 }
 
 /* Sums over the records that were followed from begin to end. */
 struct lifetime_sum {
-    double weight;       /* records */
-    double weighted_sec; /* their lifetimes */
-    double span_sec;     /* from the first one's begin to the last one's */
+    double records;
+    double lifetimes_sec;
+    double span_sec; /* from the first one's begin to the last one's */
 };
 
 static struct lifetime_sum sum_lifetimes(const struct timewait_sample *samples, size_t count)
 {
     struct made_curve curve = {.samples = samples, .count = count};
     struct lifetime_sum sum = {0};
-    /* Records that were there at the first sample end first; their begin is not known. */
     const double made_all = made_since_first(samples, count - 1);
-    double height = 0;
-    double begin_sec = curve_time_of(&curve, 0);
-    const double first_begin_sec = begin_sec;
     for (size_t i = 1; i < count; i++) {
+        /* Records that were there at the first sample end first; their begin is not known. */
         double ended = ended_since_first(samples, i) - (double)samples[0].live;
         ended = ended > made_all ? made_all : ended;
-        if (ended <= height) {
+        const double records = ended - curve.height;
+        if (records <= 0) {
             continue;
         }
-        const double next_begin_sec = curve_time_of(&curve, ended);
+        /* They ended somewhere between two samples: in the middle, on average. */
         const double end_sec = (seconds_between(samples[0].at_ns, samples[i - 1].at_ns) +
                                 seconds_between(samples[0].at_ns, samples[i].at_ns)) /
                                2;
-        sum.weight += ended - height;
-        sum.weighted_sec += (ended - height) * (end_sec - (begin_sec + next_begin_sec) / 2);
-        begin_sec = next_begin_sec;
-        height = ended;
+        sum.lifetimes_sec += records * end_sec - curve_sum_times(&curve, ended);
+        sum.records += records;
     }
-    sum.span_sec = begin_sec - first_begin_sec;
+    sum.span_sec = curve.reached_sec - curve.first_sec;
     return sum;
 }
 
@@ -95,11 +107,12 @@ static void estimate_lifetime(const struct timewait_sample *samples, size_t coun
         return;
     }
     const struct lifetime_sum sum = sum_lifetimes(samples, count);
-    estimate->lifetime_ended = (uint64_t)sum.weight;
-    if (sum.span_sec * (double)NS_PER_SEC < (double)TIMEWAIT_SPAN_MIN_NS || sum.weighted_sec <= 0) {
+    estimate->lifetime_ended = (uint64_t)sum.records;
+    if (sum.span_sec * (double)NS_PER_SEC < (double)TIMEWAIT_SPAN_MIN_NS ||
+        sum.lifetimes_sec <= 0) {
         return;
     }
-    estimate->lifetime_ns = (uint64_t)(sum.weighted_sec / sum.weight * (double)NS_PER_SEC);
+    estimate->lifetime_ns = (uint64_t)(sum.lifetimes_sec / sum.records * (double)NS_PER_SEC);
     estimate->lifetime_is_measured = true;
 }
 
