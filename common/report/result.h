@@ -1,9 +1,10 @@
-/* Result: everything that one run has to say, as plain data; the renderings in report.h read nothing else.
+/* Result: everything that one run has to say, as plain data; the renderings read nothing else.
  *
  * Layer: report (L1). Owner: whoever called result_init; one thread. Strings are copied and freed by
- * result_destroy; histograms alone are borrowed (result_add_hist) and must live until the last rendering.
- * A zeroed field is an unknown value: it is printed as null or "unknown", never as 0. Scalars are set
- * directly, tables through the calls below, each of which returns 0, or -ENOMEM with nothing changed. */
+ * result_destroy; histograms alone are borrowed (result_add_hist) and must live until the last
+ * rendering. A zeroed field is an unknown value: it is printed as null or "unknown", never as 0.
+ * Scalars are set directly, tables through the calls below, each of which returns 0, or -ENOMEM with
+ * nothing changed. */
 #ifndef FINWAIT_REPORT_RESULT_H
 #define FINWAIT_REPORT_RESULT_H
 
@@ -265,13 +266,14 @@ int result_add_census(struct result *result, const struct result_census *census)
 /* Adds a feature; `why` may be NULL. */
 int result_add_feature(struct result *result, const char *name, const char *state, const char *why);
 
-/* Adds a cross-check; the strings are copied and `outcome` is decided here: unknown when a side is, else
- * by |measured - expected| <= tolerance. It does not touch the verdict: the caller knows what it means. */
+/* Adds a cross-check; the strings are copied and `outcome` is decided here: unknown when a side is,
+ * else by |measured - expected| <= tolerance. It does not touch the verdict: the caller knows what a
+ * mismatch means for the run. */
 int result_add_check(struct result *result, const struct result_check *check);
 
 /* Adds a limit with its sentence (printf format), which decides the verdict by its weight. */
-int result_add_limit(struct result *result, enum result_weight weight, const char *code, const char *format,
-                     ...) __attribute__((format(printf, 4, 5)));
+int result_add_limit(struct result *result, enum result_weight weight, const char *code,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Finds a histogram, or NULL. */
 const struct hist *result_find_hist(const struct result *result, const char *name,
