@@ -1,5 +1,5 @@
-/* What follows from a result's own fields: rates, costs per connection, the accounting identity, the
- * verdict and the exit code. Layer: report. Pure but for the limits that it adds. */
+/* What follows from a result's own fields: rates, costs per connection, the accounting identity,
+ * the verdict and the exit code. Layer: report. Pure but for the limits that it adds. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -16,7 +16,8 @@ uint64_t result_error_total(const struct result *result)
     return total;
 }
 
-/* Divides when both sides are known and the divisor is not 0; a value that is known already stays. */
+/* Divides when both sides are known and the divisor is not 0; a value that is known already stays.
+ */
 static void derive_ratio(struct result_number *into, struct result_number over,
                          struct result_number under)
 {
@@ -61,8 +62,8 @@ static int check_errors_total(struct result *result, uint64_t failed)
         return 0;
     }
     return result_add_limit(result, RESULT_INVALID, "accounting",
-                            "The failures by phase and errno add up to %" PRIu64
-                            ", but %" PRIu64 " connections failed: this is a bug in finwait.",
+                            "The failures by phase and errno add up to %" PRIu64 ", but %" PRIu64
+                            " connections failed: this is a bug in finwait.",
                             total, failed);
 }
 

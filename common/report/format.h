@@ -19,7 +19,8 @@ const char *format_count(uint64_t count, char text[FORMAT_TEXT_MAX]);
  * "unknown" for what is not known. */
 const char *format_number(struct result_number number, char text[FORMAT_TEXT_MAX]);
 
-/* A span of ns in three digits: "812ns", "81.2us", "1.25ms", "20.0s"; from 1000 s on whole seconds. */
+/* A span of ns in three digits: "812ns", "81.2us", "1.25ms", "20.0s"; from 1000 s on whole seconds.
+ */
 const char *format_ns(double ns, char text[FORMAT_TEXT_MAX]);
 
 /* The same for a value that may be unknown. */

@@ -226,7 +226,8 @@ static int parse_threshold(struct gate *gate, const char *value, struct failure 
     return -EINVAL;
 }
 
-/* Copies [text, end) without the blanks around it; false when it does not fit or nothing is left. */
+/* Copies [text, end) without the blanks around it; false when it does not fit or nothing is left.
+ */
 static bool copy_trimmed(char *into, size_t size, const char *text, const char *end)
 {
     text += strspn(text, " \t");

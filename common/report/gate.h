@@ -9,10 +9,10 @@
  *     echo.max>=20ms           STAT is pN (p50, p99.9, ...), min, max, mean or count
  *     failed>0   failed_percent>0.1   errors>0   completed_per_sec<10k   cpu_ns_per_conn>60us
  *
- * Operators: > >= < <= == != (and = for ==). Latencies: connect, first_byte, echo, close, lifetime; others:
- * turn, schedule_slip. Values have the metric's unit: durations ("5ms"), counts ("20k"), rates ("10k",
- * "600k/min"), plain decimals. A gate on what the run did not measure (no histogram, no samples, a value
- * that is unknown) fails, since a check that checked nothing must not pass. */
+ * Operators: > >= < <= == != (and = for ==). Latencies: connect, first_byte, echo, close, lifetime;
+ * others: turn, schedule_slip. Values have the metric's unit: durations ("5ms"), counts ("20k"),
+ * rates ("10k", "600k/min"), plain decimals. A gate on what the run did not measure (no histogram,
+ * no samples, a value that is unknown) fails, since a check that checked nothing must not pass. */
 #ifndef FINWAIT_REPORT_GATE_H
 #define FINWAIT_REPORT_GATE_H
 
@@ -45,7 +45,7 @@ enum gate_stat {
 };
 
 struct gate {
-    const char *text;          /* as the user wrote it; borrowed */
+    const char *text;           /* as the user wrote it; borrowed */
     char metric[GATE_NAME_MAX]; /* a scalar's or a histogram's name */
     enum gate_stat stat;
     double percent; /* of GATE_STAT_PERCENTILE */
@@ -58,7 +58,6 @@ struct gate {
 int gate_parse(struct gate *gate, const char *text, struct failure *failure);
 
 /* Tells whether a gate fails, and why in one line without a newline (empty when it does not). */
-bool gate_fails(const struct gate *gate, const struct result *result,
-                char reason[GATE_REASON_MAX]);
+bool gate_fails(const struct gate *gate, const struct result *result, char reason[GATE_REASON_MAX]);
 
 #endif

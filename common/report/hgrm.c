@@ -1,8 +1,8 @@
 /* Histograms as HdrHistogram percentile files, which its plotters read. Layer: report.
  *
- * A line is `Value Percentile TotalCount 1/(1-Percentile)`; percentiles come closer and closer to 1 by
- * five steps for each halving of the distance that is left, as the format's own writers do it. Values are
- * in microseconds, since that is what its readers expect by default. */
+ * A line is `Value Percentile TotalCount 1/(1-Percentile)`; percentiles come closer and closer to 1
+ * by five steps for each halving of the distance that is left, as the format's own writers do it.
+ * Values are in microseconds, since that is what its readers expect by default. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -92,7 +92,7 @@ static const char *origin_words(enum result_origin origin)
 static int write_hist(const struct result_hist *entry, const char *path, struct failure *failure)
 {
     struct report_file file;
-    int error = report_file_open(&file, path, failure);
+    int error = report_file_begin(&file, path, failure);
     if (error != 0) {
         return error;
     }

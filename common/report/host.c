@@ -1,7 +1,7 @@
 /* What a host is: the facts that decide TCP churn, read from /proc and /sys. Layer: report.
  *
- * /proc/sys/net shows the reader's network namespace, so this must run in the one that was measured. No
- * fact names the machine or its owner: reports are passed on. */
+ * /proc/sys/net shows the reader's network namespace, so this must run in the one that was
+ * measured. No fact names the machine or its owner: reports are passed on. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -193,8 +193,8 @@ int result_gather_host(struct result *result, const char *root)
     char line[LINE_MAX_HERE];
     int error = 0;
     for (size_t i = 0; i < COUNT_OF(host_files) && error == 0; i++) {
-        error = result_add_host(result, host_files[i].name,
-                                read_line(root, host_files[i].path, line));
+        error =
+            result_add_host(result, host_files[i].name, read_line(root, host_files[i].path, line));
     }
     for (size_t i = 0; i < COUNT_OF(host_lines) && error == 0; i++) {
         error = result_add_host(result, host_lines[i].name, find_line(root, &host_lines[i], line));

@@ -1,7 +1,8 @@
 /* A result's JSON tree as a file. Layer: report.
  *
- * It is written with a line per top-level key, and a line per member where a key holds objects or lists,
- * so that a person can read it and diff it, and lines stay few however many bins there are. */
+ * It is written with a line per top-level key, and a line per member where a key holds objects or
+ * lists, so that a person can read it and diff it, and lines stay few however many bins there are.
+ */
 #include <errno.h>
 #include <jansson.h>
 
@@ -86,7 +87,7 @@ int result_write_json(const struct result *result, const char *path, struct fail
         return failure_set(failure, ENOMEM, "%s: no memory for the report", path);
     }
     struct report_file file;
-    int error = report_file_open(&file, path, failure);
+    int error = report_file_begin(&file, path, failure);
     if (error == 0) {
         error = report_file_commit(&file, dump_root(root, file.out), failure);
     }

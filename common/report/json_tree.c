@@ -1,5 +1,5 @@
-/* A result as a JSON tree; see json_tree.h. Builders go on after a failure and keep it in `error`, since
- * jansson takes NULL for "out of memory" everywhere; the root is dropped at the end. */
+/* A result as a JSON tree; see json_tree.h. Builders go on after a failure and keep it in `error`,
+ * since jansson takes NULL for "out of memory" everywhere; the root is dropped at the end. */
 #include "report/json_tree.h"
 
 #include <errno.h>
@@ -12,7 +12,8 @@
 #include "base/failure.h"
 #include "report/format.h"
 
-/* Makes a string; null for NULL. Bytes that are not UTF-8 (a command line may hold any) become '?'. */
+/* Makes a string; null for NULL. Bytes that are not UTF-8 (a command line may hold any) become '?'.
+ */
 static json_t *json_text(const char *text)
 {
     if (text == NULL) {
@@ -34,7 +35,8 @@ static json_t *json_text(const char *text)
     return value;
 }
 
-/* Makes a count; null when it does not fit the 63 bits of JSON's writers, rather than another number. */
+/* Makes a count; null when it does not fit the 63 bits of JSON's writers, rather than another
+ * number. */
 static json_t *json_count(uint64_t count)
 {
     return count > INT64_MAX ? json_null() : json_integer((json_int_t)count);

@@ -46,8 +46,8 @@ static int text_copy(char **field, const char *text)
     return *field == NULL ? -ENOMEM : 0;
 }
 
-/* Makes room for one more entry in a table. The capacity is not stored: it is the smallest of 8, 16,
- * 32, ... that holds `count`, so a table grows exactly when its count is one of these. */
+/* Makes room for one more entry in a table. The capacity is not stored: it is the smallest of 8,
+ * 16, 32, ... that holds `count`, so a table grows exactly when its count is one of these. */
 static void *table_reserve(void *table, uint32_t count, size_t entry_bytes)
 {
     if (count == 0) {
@@ -268,7 +268,8 @@ int result_add_sysctl(struct result *result, const char *name, const char *value
     return pair_add(&result->sysctls, &result->sysctl_count, name, value);
 }
 
-/* Adds one option of a table; the value is formatted twice, since its length comes out of the first. */
+/* Adds one option of a table; the value is formatted twice, since its length comes out of the
+ * first. */
 static int option_add(struct result *result, const struct cli_option *option, const void *options)
 {
     int length = cli_format_value(option, options, NULL, 0);
@@ -355,8 +356,8 @@ int result_add_hist(struct result *result, const char *name, enum result_origin 
 }
 
 /* Appends a counter of strings that are borrowed; they are copied here. */
-static int counter_append(struct result *result, const struct counter_info *info,
-                          const char *group, struct result_number value)
+static int counter_append(struct result *result, const struct counter_info *info, const char *group,
+                          struct result_number value)
 {
     struct result_counter entry = {.value = value};
     if (text_copy(&entry.group, group) != 0 || text_copy(&entry.name, info->name) != 0 ||
@@ -387,8 +388,7 @@ int result_add_counter(struct result *result, const char *group, const char *nam
 int result_add_counters(struct result *result, const char *group, const struct counter_view *view)
 {
     for (size_t i = 0; i < view->count; i++) {
-        int error =
-            counter_append(result, &view->infos[i], group, result_count(view->values[i]));
+        int error = counter_append(result, &view->infos[i], group, result_count(view->values[i]));
         if (error != 0) {
             return error;
         }

@@ -1,10 +1,10 @@
 /* Result: everything that one run has to say, as plain data; the renderings read nothing else.
  *
- * Layer: report (L1). Owner: whoever called result_init; one thread. Strings are copied and freed by
- * result_destroy; histograms alone are borrowed (result_add_hist) and must live until the last
+ * Layer: report (L1). Owner: whoever called result_init; one thread. Strings are copied and freed
+ * by result_destroy; histograms alone are borrowed (result_add_hist) and must live until the last
  * rendering. A zeroed field is an unknown value: it is printed as null or "unknown", never as 0.
- * Scalars are set directly, tables through the calls below, each of which returns 0, or -ENOMEM with
- * nothing changed. */
+ * Scalars are set directly, tables through the calls below, each of which returns 0, or -ENOMEM
+ * with nothing changed. */
 #ifndef FINWAIT_REPORT_RESULT_H
 #define FINWAIT_REPORT_RESULT_H
 
@@ -132,8 +132,8 @@ struct result_check {
 
 /* What a limit means for the run. */
 enum result_weight {
-    RESULT_NOTE,          /* worth knowing; the run stands */
-    RESULT_INVALID,       /* the generator or the host was the limit: not a measurement of the target */
+    RESULT_NOTE,    /* worth knowing; the run stands */
+    RESULT_INVALID, /* the generator or the host was the limit: not a measurement of the target */
     RESULT_TARGET_FAILED, /* the run stands, and the target did not */
 };
 
@@ -143,7 +143,8 @@ struct result_limit {
     char *text; /* one sentence for a person */
 };
 
-/* CPU time. The program's own is exact (getrusage); the machine's is sampled by the kernel's tick. */
+/* CPU time. The program's own is exact (getrusage); the machine's is sampled by the kernel's tick.
+ */
 struct result_cpu {
     struct result_number user_ns;          /* of our process, over the run */
     struct result_number system_ns;        /* of our process, over the run */
@@ -182,16 +183,18 @@ struct result {
 
     struct result_number offered_per_sec; /* unknown for a closed loop */
     struct result_number completed_per_sec;
-    struct result_number attempted; /* = completed + failed + open_at_end; see result_check_accounting */
+    struct result_number
+        attempted; /* = completed + failed + open_at_end; see result_check_accounting */
     struct result_number completed;
     struct result_number failed;
     struct result_number open_at_end;
-    struct result_number shed;              /* arrivals that were not attempted: over conns_max */
-    struct result_number failed_before_syn; /* of failed: no segment was sent, so not in ActiveOpens */
-    struct result_number open_max;          /* most connections open at once */
-    struct result_number tuple_reuses;      /* 4-tuples used again within --reuse-after */
+    struct result_number shed; /* arrivals that were not attempted: over conns_max */
+    struct result_number
+        failed_before_syn;             /* of failed: no segment was sent, so not in ActiveOpens */
+    struct result_number open_max;     /* most connections open at once */
+    struct result_number tuple_reuses; /* 4-tuples used again within --reuse-after */
     struct result_number segments_per_conn; /* both directions */
-    struct result_number bytes_per_conn;    /* our memory (the allocator's figure), not the kernel's */
+    struct result_number bytes_per_conn; /* our memory (the allocator's figure), not the kernel's */
 
     struct result_cpu cpu;
     struct result_time_wait time_wait;
@@ -219,8 +222,8 @@ struct result {
     struct result_series series;
 };
 
-/* Makes an empty result: everything unknown, but program and version (FINWAIT_VERSION). Returns 0 or
- * -ENOMEM, and then the struct may be destroyed or dropped. */
+/* Makes an empty result: everything unknown, but program and version (FINWAIT_VERSION). Returns 0
+ * or -ENOMEM, and then the struct may be destroyed or dropped. */
 int result_init(struct result *result, const char *program);
 
 /* Frees all that the result owns. Safe on a zeroed struct. */
@@ -240,7 +243,8 @@ int result_add_host(struct result *result, const char *name, const char *value);
 int result_add_sysctl(struct result *result, const char *name, const char *value);
 
 /* Adds every option of a program's table with its value as a user would write it. */
-int result_add_options(struct result *result, const struct cli_program *program, const void *options);
+int result_add_options(struct result *result, const struct cli_program *program,
+                       const void *options);
 
 /* Adds to the count of (phase, errno). A count of 0 changes nothing. Requires error > 0. */
 int result_add_error(struct result *result, const char *phase, int error, uint64_t count);
@@ -254,7 +258,8 @@ int result_add_counter(struct result *result, const char *group, const char *nam
                        struct result_number value);
 int result_add_counters(struct result *result, const char *group, const struct counter_view *view);
 
-/* Names the columns of the per-second series. Requires that no columns were named before, count > 0. */
+/* Names the columns of the per-second series. Requires that no columns were named before, count >
+ * 0. */
 int result_series_columns(struct result *result, const char *const *names, uint32_t count);
 
 /* Adds a row: one cell per column; a zeroed cell is unknown. */
@@ -267,8 +272,8 @@ int result_add_census(struct result *result, const struct result_census *census)
 int result_add_feature(struct result *result, const char *name, const char *state, const char *why);
 
 /* Adds a cross-check; the strings are copied and `outcome` is decided here: unknown when a side is,
- * else by |measured - expected| <= tolerance. It does not touch the verdict: the caller knows what a
- * mismatch means for the run. */
+ * else by |measured - expected| <= tolerance. It does not touch the verdict: the caller knows what
+ * a mismatch means for the run. */
 int result_add_check(struct result *result, const struct result_check *check);
 
 /* Adds a limit with its sentence (printf format), which decides the verdict by its weight. */
@@ -286,9 +291,9 @@ uint64_t result_error_total(const struct result *result);
  * duration, the per-connection CPU figures. What cannot be derived stays unknown. */
 void result_derive(struct result *result);
 
-/* Checks attempted = completed + failed + open_at_end, and that the errors table adds up to `failed`;
- * adds the invalidating limit "accounting" for each that is broken, and one when a term is unknown while
- * `attempted` is known. Returns 0 or -ENOMEM. */
+/* Checks attempted = completed + failed + open_at_end, and that the errors table adds up to
+ * `failed`; adds the invalidating limit "accounting" for each that is broken, and one when a term
+ * is unknown while `attempted` is known. Returns 0 or -ENOMEM. */
 int result_check_accounting(struct result *result);
 
 /* Tells whether no limit makes the run invalid. */

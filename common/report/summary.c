@@ -108,7 +108,8 @@ static void read_errors(struct result_summary *summary, json_t *root)
     const char *key = NULL;
     const json_t *count = NULL;
     summary->error_total = (uint32_t)json_object_size(errors);
-    json_object_foreach(errors, key, count) {
+    json_object_foreach(errors, key, count)
+    {
         if (summary->error_count == SUMMARY_ERRORS_MAX) {
             break;
         }

@@ -1,7 +1,7 @@
 /* Summary: the main fields of a JSON report, read back; for the lab's tables and for merging ranks.
  *
- * Layer: report. Plain data of fixed size, so that nothing needs to be freed. What the report calls null,
- * or does not have, is unknown here. */
+ * Layer: report. Plain data of fixed size, so that nothing needs to be freed. What the report calls
+ * null, or does not have, is unknown here. */
 #ifndef FINWAIT_REPORT_SUMMARY_H
 #define FINWAIT_REPORT_SUMMARY_H
 
@@ -50,9 +50,9 @@ struct result_summary {
     char close_how[SUMMARY_NAME_MAX];
 
     bool is_valid;
-    int exit_code;                   /* as result_exit_code gave it */
-    uint32_t limit_count;            /* of limits[] */
-    uint32_t limit_total;            /* of the report; more than limit_count when they did not fit */
+    int exit_code;        /* as result_exit_code gave it */
+    uint32_t limit_count; /* of limits[] */
+    uint32_t limit_total; /* of the report; more than limit_count when they did not fit */
     struct summary_limit limits[SUMMARY_LIMITS_MAX];
 
     struct result_number duration_ns;
@@ -82,13 +82,13 @@ struct result_summary {
     uint32_t checks_failed;
 };
 
-/* Reads a report. Returns 0; -errno when the file cannot be read, -EINVAL when it is no JSON or no report
- * of the schema RESULT_SCHEMA, each with the text set. */
+/* Reads a report. Returns 0; -errno when the file cannot be read, -EINVAL when it is no JSON or no
+ * report of the schema RESULT_SCHEMA, each with the text set. */
 int result_summary_read(struct result_summary *summary, const char *path, struct failure *failure);
 
-/* Reads one histogram of a report and adds it to `into` (see hist_init). Minimum, maximum and sum come
- * exactly. Returns 0; -ENOENT when the report has no such histogram; otherwise as above. After an error
- * `into` is unchanged. */
+/* Reads one histogram of a report and adds it to `into` (see hist_init). Minimum, maximum and sum
+ * come exactly. Returns 0; -ENOENT when the report has no such histogram; otherwise as above. After
+ * an error `into` is unchanged. */
 int result_hist_read(struct hist *into, const char *path, const char *name,
                      enum result_origin origin, struct failure *failure);
 

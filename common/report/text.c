@@ -1,5 +1,5 @@
-/* A result as a person reads it: what the rate was and whether to believe it come first. Layer: report.
- * What is unknown is called so, or left out where a run of that kind has no such value. */
+/* A result as a person reads it: what the rate was and whether to believe it come first. Layer:
+ * report. What is unknown is called so, or left out where a run of that kind has no such value. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -66,13 +66,11 @@ static void write_counts(const struct result *result, FILE *out)
 {
     char attempted[FORMAT_TEXT_MAX], completed[FORMAT_TEXT_MAX], failed[FORMAT_TEXT_MAX];
     char open_at_end[FORMAT_TEXT_MAX], shed[FORMAT_TEXT_MAX];
-    format_paragraph_f(out, INDENT,
-                       "connections attempted %s, completed %s, failed %s, open at end %s, shed %s",
-                       format_number(result->attempted, attempted),
-                       format_number(result->completed, completed),
-                       format_number(result->failed, failed),
-                       format_number(result->open_at_end, open_at_end),
-                       format_number(result->shed, shed));
+    format_paragraph_f(
+        out, INDENT, "connections attempted %s, completed %s, failed %s, open at end %s, shed %s",
+        format_number(result->attempted, attempted), format_number(result->completed, completed),
+        format_number(result->failed, failed), format_number(result->open_at_end, open_at_end),
+        format_number(result->shed, shed));
 }
 
 static void write_hist_row(const struct result_hist *entry, FILE *out)
@@ -91,8 +89,8 @@ static void write_hist_row(const struct result_hist *entry, FILE *out)
     fprintf(out, " %14s\n", format_count(entry->hist->count, text));
 }
 
-static void write_hists(const struct result *result, enum result_origin origin,
-                        const char *heading, FILE *out)
+static void write_hists(const struct result *result, enum result_origin origin, const char *heading,
+                        FILE *out)
 {
     bool has_heading = false;
     for (uint32_t i = 0; i < result->hist_count; i++) {
@@ -155,12 +153,11 @@ static void write_time_wait(const struct result *result, FILE *out)
     char measured[FORMAT_TEXT_MAX], expected[FORMAT_TEXT_MAX], difference[FORMAT_TEXT_MAX];
     char peak[FORMAT_TEXT_MAX], lifetime[FORMAT_TEXT_MAX];
     const struct result_time_wait *time_wait = &result->time_wait;
-    format_paragraph_f(out, INDENT, "TIME_WAIT   %s measured, %s expected%s; peak %s; lifetime %s",
-                       format_number(time_wait->measured, measured),
-                       format_number(time_wait->expected, expected),
-                       format_difference(time_wait, difference),
-                       format_number(time_wait->peak, peak),
-                       format_number_ns(time_wait->lifetime_ns, lifetime));
+    format_paragraph_f(
+        out, INDENT, "TIME_WAIT   %s measured, %s expected%s; peak %s; lifetime %s",
+        format_number(time_wait->measured, measured), format_number(time_wait->expected, expected),
+        format_difference(time_wait, difference), format_number(time_wait->peak, peak),
+        format_number_ns(time_wait->lifetime_ns, lifetime));
 }
 
 static void write_costs(const struct result *result, FILE *out)
@@ -202,20 +199,18 @@ static void write_checks(const struct result *result, FILE *out)
     if (result->check_count == 0) {
         return;
     }
-    format_paragraph_f(out, INDENT,
-                       "checks      %" PRIu32 " agree, %" PRIu32 " disagree, %" PRIu32 " unknown",
-                       count_checks(result, RESULT_CHECK_OK),
-                       count_checks(result, RESULT_CHECK_FAILED),
-                       count_checks(result, RESULT_CHECK_UNKNOWN));
+    format_paragraph_f(
+        out, INDENT, "checks      %" PRIu32 " agree, %" PRIu32 " disagree, %" PRIu32 " unknown",
+        count_checks(result, RESULT_CHECK_OK), count_checks(result, RESULT_CHECK_FAILED),
+        count_checks(result, RESULT_CHECK_UNKNOWN));
     for (uint32_t i = 0; i < result->check_count; i++) {
         char expected[FORMAT_TEXT_MAX], measured[FORMAT_TEXT_MAX];
         const struct result_check *check = &result->checks[i];
         if (check->outcome == RESULT_CHECK_FAILED) {
-            format_paragraph_f(out, INDENT, "  MISMATCH  %s: %s expected, %s measured%s%s",
-                               check->name, format_number(check->expected, expected),
-                               format_number(check->measured, measured),
-                               check->note == NULL ? "" : "; ",
-                               check->note == NULL ? "" : check->note);
+            format_paragraph_f(
+                out, INDENT, "  MISMATCH  %s: %s expected, %s measured%s%s", check->name,
+                format_number(check->expected, expected), format_number(check->measured, measured),
+                check->note == NULL ? "" : "; ", check->note == NULL ? "" : check->note);
         }
     }
 }
