@@ -199,27 +199,30 @@ struct result {
     struct result_cpu cpu;
     struct result_time_wait time_wait;
 
-    struct result_pair *options;
-    uint32_t option_count;
-    struct result_pair *host;
-    uint32_t host_count;
-    struct result_pair *sysctls;
-    uint32_t sysctl_count;
-    struct result_error *errors;
-    uint32_t error_count;
-    struct result_hist *hists;
-    uint32_t hist_count;
-    struct result_counter *counters;
-    uint32_t counter_count;
-    struct result_census *censuses;
-    uint32_t census_count;
-    struct result_feature *features;
-    uint32_t feature_count;
-    struct result_check *checks;
-    uint32_t check_count;
-    struct result_limit *limits;
-    uint32_t limit_count;
     struct result_series series;
+
+    /* Tables, each with its count below; the result_add calls fill them. */
+    struct result_pair *options;
+    struct result_pair *host;
+    struct result_pair *sysctls;
+    struct result_error *errors;
+    struct result_hist *hists;
+    struct result_counter *counters;
+    struct result_census *censuses;
+    struct result_feature *features;
+    struct result_check *checks;
+    struct result_limit *limits;
+
+    uint32_t option_count;
+    uint32_t host_count;
+    uint32_t sysctl_count;
+    uint32_t error_count;
+    uint32_t hist_count;
+    uint32_t counter_count;
+    uint32_t census_count;
+    uint32_t feature_count;
+    uint32_t check_count;
+    uint32_t limit_count;
 };
 
 /* Makes an empty result: everything unknown, but program and version (FINWAIT_VERSION). Returns 0

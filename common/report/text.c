@@ -49,12 +49,36 @@ static void write_identity(const struct result *result, FILE *out)
                        result->close_how == NULL ? "" : result->close_how);
 }
 
+/* Lists the codes of what decided against the run, each once: " (schedule, accounting)". */
+static void format_reasons(const struct result *result, char *text, size_t size)
+{
+    bool is_valid = result_is_valid(result);
+    const char *separator = " (";
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < result->limit_count; i++) {
+        const struct result_limit *limit = &result->limits[i];
+        bool decided = limit->weight == (is_valid ? RESULT_TARGET_FAILED : RESULT_INVALID);
+        size_t need = strlen(separator) + strlen(limit->code) + 2;
+        if (decided && strstr(text, limit->code) == NULL && used + need <= size) {
+            snprintf(text + used, size - used, "%s%s", separator, limit->code);
+            used = strlen(text);
+            separator = ", ";
+        }
+    }
+    if (used > 0) {
+        snprintf(text + used, size - used, ")");
+    }
+}
+
 static void write_headline(const struct result *result, FILE *out)
 {
     char rate[FORMAT_TEXT_MAX], duration[FORMAT_TEXT_MAX], offered[FORMAT_TEXT_MAX];
-    format_paragraph_f(out, 2, "%s connections/s over %s: %s",
-                       format_number(result->completed_per_sec, rate),
-                       format_number_ns(result->duration_ns, duration), verdict_words(result));
+    char reasons[256];
+    format_reasons(result, reasons, sizeof(reasons));
+    format_paragraph_f(
+        out, 2, "%s connections/s over %s: %s%s", format_number(result->completed_per_sec, rate),
+        format_number_ns(result->duration_ns, duration), verdict_words(result), reasons);
     write_identity(result, out);
     if (result_is_known(result->offered_per_sec)) {
         format_paragraph_f(out, INDENT, "offered     %s connections/s",
@@ -153,24 +177,35 @@ static void write_time_wait(const struct result *result, FILE *out)
     char measured[FORMAT_TEXT_MAX], expected[FORMAT_TEXT_MAX], difference[FORMAT_TEXT_MAX];
     char peak[FORMAT_TEXT_MAX], lifetime[FORMAT_TEXT_MAX];
     const struct result_time_wait *time_wait = &result->time_wait;
+    bool has_peak = result_is_known(time_wait->peak);
+    bool has_lifetime = result_is_known(time_wait->lifetime_ns);
     format_paragraph_f(
-        out, INDENT, "TIME_WAIT   %s measured, %s expected%s; peak %s; lifetime %s",
+        out, INDENT, "TIME_WAIT   %s measured, %s expected%s%s%s%s%s",
         format_number(time_wait->measured, measured), format_number(time_wait->expected, expected),
-        format_difference(time_wait, difference), format_number(time_wait->peak, peak),
-        format_number_ns(time_wait->lifetime_ns, lifetime));
+        format_difference(time_wait, difference), has_peak ? "; peak " : "",
+        has_peak ? format_number(time_wait->peak, peak) : "", has_lifetime ? "; lifetime " : "",
+        has_lifetime ? format_number_ns(time_wait->lifetime_ns, lifetime) : "");
+}
+
+static void write_cpu(const struct result_cpu *cpu, FILE *out)
+{
+    char own[FORMAT_TEXT_MAX], machine[FORMAT_TEXT_MAX], error[FORMAT_TEXT_MAX];
+    char steal[FORMAT_TEXT_MAX];
+    bool has_error = result_is_known(cpu->machine_error_ns_per_conn);
+    bool has_steal = result_is_known(cpu->steal_ns_per_conn);
+    format_paragraph_f(out, INDENT,
+                       "CPU         per connection: this process %s, machine %s%s%s%s%s",
+                       format_number_ns(cpu->own_ns_per_conn, own),
+                       format_number_ns(cpu->machine_ns_per_conn, machine), has_error ? " +- " : "",
+                       has_error ? format_number_ns(cpu->machine_error_ns_per_conn, error) : "",
+                       has_steal ? ", steal " : "",
+                       has_steal ? format_number_ns(cpu->steal_ns_per_conn, steal) : "");
 }
 
 static void write_costs(const struct result *result, FILE *out)
 {
-    char own[FORMAT_TEXT_MAX], machine[FORMAT_TEXT_MAX], error[FORMAT_TEXT_MAX];
-    char steal[FORMAT_TEXT_MAX], segments[FORMAT_TEXT_MAX], bytes[FORMAT_TEXT_MAX];
-    const struct result_cpu *cpu = &result->cpu;
-    format_paragraph_f(out, INDENT,
-                       "CPU         per connection: this process %s, machine %s +- %s, steal %s",
-                       format_number_ns(cpu->own_ns_per_conn, own),
-                       format_number_ns(cpu->machine_ns_per_conn, machine),
-                       format_number_ns(cpu->machine_error_ns_per_conn, error),
-                       format_number_ns(cpu->steal_ns_per_conn, steal));
+    char segments[FORMAT_TEXT_MAX], bytes[FORMAT_TEXT_MAX];
+    write_cpu(&result->cpu, out);
     if (result_is_known(result->segments_per_conn)) {
         format_paragraph_f(out, INDENT, "segments    %s per connection",
                            format_number(result->segments_per_conn, segments));

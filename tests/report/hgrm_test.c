@@ -26,14 +26,15 @@ struct fixture {
 
 static int make(void **state)
 {
-    static struct fixture fixture;
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
     struct failure failure;
     char prefix[SAMPLE_PATH_MAX];
-    sample_make(&fixture.sample);
-    sample_directory(fixture.directory);
-    sample_path(prefix, fixture.directory, "run");
-    *state = &fixture;
-    return result_write_hgrm(&fixture.sample.result, prefix, &failure);
+    assert_non_null(fixture);
+    sample_make(&fixture->sample);
+    sample_directory(fixture->directory);
+    sample_path(prefix, fixture->directory, "run");
+    *state = fixture;
+    return result_write_hgrm(&fixture->sample.result, prefix, &failure);
 }
 
 static int destroy(void **state)
@@ -41,6 +42,7 @@ static int destroy(void **state)
     struct fixture *fixture = *state;
     sample_remove_directory(fixture->directory);
     sample_free(&fixture->sample);
+    free(fixture);
     return 0;
 }
 
@@ -51,6 +53,20 @@ static char *read_file(const struct fixture *fixture, const char *name)
     return sample_read(path);
 }
 
+/* Reads a row of four numbers; false for any other row. */
+static bool parse_row(const char *row, struct line *line)
+{
+    char *end = NULL;
+    line->value = strtod(row, &end);
+    if (end == row) {
+        return false;
+    }
+    line->percentile = strtod(end, &end);
+    line->count = strtoull(end, &end, 10);
+    line->inverse = strtod(end, &end);
+    return *end == '\0';
+}
+
 /* Reads the lines of values; returns how many there were. */
 static size_t parse(char *text, struct line *lines, size_t lines_max)
 {
@@ -58,8 +74,7 @@ static size_t parse(char *text, struct line *lines, size_t lines_max)
     char *rest = NULL;
     for (char *row = strtok_r(text, "\n", &rest); row != NULL; row = strtok_r(NULL, "\n", &rest)) {
         struct line line;
-        if (row[0] != '#' && sscanf(row, "%lf %lf %" SCNu64 " %lf", &line.value, &line.percentile,
-                                    &line.count, &line.inverse) == 4) {
+        if (row[0] != '#' && parse_row(row, &line)) {
             assert_true(count < lines_max);
             lines[count++] = line;
         }

@@ -1,9 +1,11 @@
-/* A result without memory: calloc, strdup and reallocarray are wrapped by the linker and fail on
- * demand, the first of a call, then the second, and so on until the call succeeds. Leaks show in
- * the sanitized build. */
+/* A result without memory: calloc, strdup and reallocarray are wrapped by the linker, and every one
+ * of their calls is told by cmocka's queue whether to fail: first the first of a call, then the
+ * second, and so on. A call more or less than the tables say fails the test. Leaks show in the
+ * sanitized build. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,41 +15,44 @@
 
 #include "report/result.h"
 
-void *__real_calloc(size_t count, size_t size);
-char *__real_strdup(const char *text);
-void *__real_reallocarray(void *memory, size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-void *__wrap_reallocarray(void *memory, size_t count, size_t size);
+/* The names that the linker's --wrap gives to the wrapped functions and to those that take their
+ * place. */
+void *real_calloc(size_t count, size_t size) __asm__("__real_calloc");
+char *real_strdup(const char *text) __asm__("__real_strdup");
+void *real_reallocarray(void *memory, size_t count, size_t size) __asm__("__real_reallocarray");
+void *wrap_calloc(size_t count, size_t size) __asm__("__wrap_calloc");
+char *wrap_strdup(const char *text) __asm__("__wrap_strdup");
+void *wrap_reallocarray(void *memory, size_t count, size_t size) __asm__("__wrap_reallocarray");
 
-/* Allocations that still succeed; -1: all of them. */
-static int allowance = -1;
-
-static int is_refused(void)
+static bool is_refused(void)
 {
-    if (allowance < 0) {
-        return 0;
+    return mock() != 0;
+}
+
+/* Lets the next allocations of a call succeed, and the one after them fail. */
+static void expect_allocations(int successes, bool then_refuse)
+{
+    if (successes > 0) {
+        will_return_count(is_refused, 0, successes);
     }
-    if (allowance == 0) {
-        return 1;
+    if (then_refuse) {
+        will_return(is_refused, 1);
     }
-    allowance--;
-    return 0;
 }
 
-void *__wrap_calloc(size_t count, size_t size)
+void *wrap_calloc(size_t count, size_t size)
 {
-    return is_refused() ? NULL : __real_calloc(count, size);
+    return is_refused() ? NULL : real_calloc(count, size);
 }
 
-char *__wrap_strdup(const char *text)
+char *wrap_strdup(const char *text)
 {
-    return is_refused() ? NULL : __real_strdup(text);
+    return is_refused() ? NULL : real_strdup(text);
 }
 
-void *__wrap_reallocarray(void *memory, size_t count, size_t size)
+void *wrap_reallocarray(void *memory, size_t count, size_t size)
 {
-    return is_refused() ? NULL : __real_reallocarray(memory, count, size);
+    return is_refused() ? NULL : real_reallocarray(memory, count, size);
 }
 
 static int add_option(struct result *result)
@@ -109,37 +114,75 @@ static uint32_t count_all(const struct result *result)
            result->limit_count + result->series.column_count;
 }
 
-/* Fails each allocation of a call in turn; returns how many there were. */
-static int fail_each(int (*call)(struct result *result), struct result *result)
+static void make(struct result *result)
 {
-    for (int i = 0;; i++) {
-        uint32_t before = count_all(result);
-        allowance = i;
-        int error = call(result);
-        allowance = -1;
-        if (error == 0) {
-            assert_true(count_all(result) > before);
-            return i;
-        }
-        assert_int_equal(error, -ENOMEM);
+    expect_allocations(2, false);
+    assert_int_equal(result_init(result, "finwait-test"), 0);
+}
+
+struct call {
+    int (*add)(struct result *result);
+    int allocations;
+};
+
+/* Fails each allocation of a call in turn, then none. */
+static void fail_each(const struct call *call, struct result *result)
+{
+    uint32_t before = count_all(result);
+    for (int i = 0; i < call->allocations; i++) {
+        expect_allocations(i, true);
+        assert_int_equal(call->add(result), -ENOMEM);
         assert_int_equal(count_all(result), before);
     }
+    expect_allocations(call->allocations, false);
+    assert_int_equal(call->add(result), 0);
+    assert_true(count_all(result) > before);
 }
 
 static void without_memory_a_call_says_so_and_changes_nothing(void **state)
 {
     (void)state;
-    static const struct {
-        int (*call)(struct result *result);
-        int allocations;
-    } cases[] = {{add_option, 3},   {add_error, 2},  {add_hist, 2},
-                 {add_counters, 4}, {add_census, 2}, {add_feature, 4},
-                 {add_check, 3},    {add_limit, 3},  {add_columns, 3}};
+    static const struct call calls[] = {{add_option, 3},   {add_error, 2},  {add_hist, 2},
+                                        {add_counters, 4}, {add_census, 2}, {add_feature, 4},
+                                        {add_check, 3},    {add_limit, 3},  {add_columns, 3}};
     struct result result;
-    assert_int_equal(result_init(&result, "finwait-test"), 0);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(fail_each(cases[i].call, &result), cases[i].allocations);
+    make(&result);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        fail_each(&calls[i], &result);
     }
+    result_destroy(&result);
+}
+
+static void without_memory_a_full_table_keeps_its_entries(void **state)
+{
+    (void)state;
+    struct result result;
+    make(&result);
+    for (uint32_t i = 0; i < 8; i++) {
+        expect_allocations(i == 0 ? 4 : 3, false);
+        assert_int_equal(add_feature(&result), 0);
+    }
+    expect_allocations(3, true);
+    assert_int_equal(add_feature(&result), -ENOMEM);
+    assert_int_equal(result.feature_count, 8);
+    assert_string_equal(result.features[7].why, "why");
+    result_destroy(&result);
+}
+
+static void without_memory_a_row_is_not_added(void **state)
+{
+    (void)state;
+    const struct result_number row[2] = {result_count(1), result_count(2)};
+    struct result result;
+    make(&result);
+    expect_allocations(3, false);
+    assert_int_equal(add_columns(&result), 0);
+    expect_allocations(0, true);
+    assert_int_equal(result_series_add_row(&result, row), -ENOMEM);
+    assert_int_equal(result.series.row_count, 0);
+    expect_allocations(1, false);
+    assert_int_equal(result_series_add_row(&result, row), 0);
+    assert_int_equal(result.series.cells[1].count, 2);
     result_destroy(&result);
 }
 
@@ -148,10 +191,8 @@ static void without_memory_for_its_name_a_result_is_empty(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         struct result result;
-        allowance = i;
-        int error = result_init(&result, "finwait-test");
-        allowance = -1;
-        assert_int_equal(error, -ENOMEM);
+        expect_allocations(i, true);
+        assert_int_equal(result_init(&result, "finwait-test"), -ENOMEM);
         assert_null(result.program);
     }
 }
@@ -160,11 +201,10 @@ static void without_memory_a_string_keeps_its_old_text(void **state)
 {
     (void)state;
     char *field = NULL;
+    expect_allocations(1, false);
     assert_int_equal(result_set(&field, "old"), 0);
-    allowance = 0;
-    int error = result_set(&field, "new");
-    allowance = -1;
-    assert_int_equal(error, -ENOMEM);
+    expect_allocations(0, true);
+    assert_int_equal(result_set(&field, "new"), -ENOMEM);
     assert_string_equal(field, "old");
     assert_int_equal(result_set(&field, NULL), 0);
     assert_null(field);
@@ -174,6 +214,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_memory_a_call_says_so_and_changes_nothing),
+        cmocka_unit_test(without_memory_a_full_table_keeps_its_entries),
+        cmocka_unit_test(without_memory_a_row_is_not_added),
         cmocka_unit_test(without_memory_for_its_name_a_result_is_empty),
         cmocka_unit_test(without_memory_a_string_keeps_its_old_text),
     };

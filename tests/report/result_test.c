@@ -8,20 +8,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 static int make(void **state)
 {
-    static struct result result;
-    *state = &result;
-    return result_init(&result, "finwait-test");
+    struct result *result = malloc(sizeof(*result));
+    assert_non_null(result);
+    *state = result;
+    return result_init(result, "finwait-test");
 }
 
 static int destroy(void **state)
 {
     result_destroy(*state);
+    free(*state);
     return 0;
 }
 
@@ -41,7 +44,7 @@ static void a_number_is_unknown_until_set_and_when_not_finite(void **state)
 static void tables_keep_every_entry_while_they_grow(void **state)
 {
     struct result *result = *state;
-    static struct hist hist;
+    static const struct hist hist;
     static const char *const column = "completed";
     assert_int_equal(result_series_columns(result, &column, 1), 0);
     for (int i = 0; i < 200; i++) {

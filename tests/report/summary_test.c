@@ -21,11 +21,12 @@ struct fixture {
 
 static int make(void **state)
 {
-    static struct fixture fixture;
-    sample_make(&fixture.sample);
-    sample_directory(fixture.directory);
-    sample_path(fixture.path, fixture.directory, "report.json");
-    *state = &fixture;
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    assert_non_null(fixture);
+    sample_make(&fixture->sample);
+    sample_directory(fixture->directory);
+    sample_path(fixture->path, fixture->directory, "report.json");
+    *state = fixture;
     return 0;
 }
 
@@ -34,6 +35,7 @@ static int destroy(void **state)
     struct fixture *fixture = *state;
     sample_remove_directory(fixture->directory);
     sample_free(&fixture->sample);
+    free(fixture);
     return 0;
 }
 
