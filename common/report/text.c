@@ -49,6 +49,18 @@ static void write_identity(const struct result *result, FILE *out)
                        result->close_how == NULL ? "" : result->close_how);
 }
 
+/* Tells whether a limit is the first one of its weight and code. */
+static bool is_first_of_code(const struct result *result, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (result->limits[i].weight == result->limits[index].weight &&
+            strcmp(result->limits[i].code, result->limits[index].code) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Lists the codes of what decided against the run, each once: " (schedule, accounting)". */
 static void format_reasons(const struct result *result, char *text, size_t size)
 {
@@ -60,7 +72,7 @@ static void format_reasons(const struct result *result, char *text, size_t size)
         const struct result_limit *limit = &result->limits[i];
         bool decided = limit->weight == (is_valid ? RESULT_TARGET_FAILED : RESULT_INVALID);
         size_t need = strlen(separator) + strlen(limit->code) + 2;
-        if (decided && strstr(text, limit->code) == NULL && used + need <= size) {
+        if (decided && is_first_of_code(result, i) && used + need <= size) {
             snprintf(text + used, size - used, "%s%s", separator, limit->code);
             used = strlen(text);
             separator = ", ";

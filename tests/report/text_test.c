@@ -55,10 +55,10 @@ static void the_rate_and_the_verdict_come_first(void **state)
     assert_int_equal(strncmp(text, "500 connections/s over 2.00s: TARGET FAILED (gone)\n", 51), 0);
     free(text);
     assert_int_equal(result_add_limit(&sample.result, RESULT_INVALID, "schedule", "Late."), 0);
-    assert_int_equal(result_add_limit(&sample.result, RESULT_INVALID, "shed", "Too many."), 0);
+    assert_int_equal(result_add_limit(&sample.result, RESULT_INVALID, "sched", "Too many."), 0);
     assert_int_equal(result_add_limit(&sample.result, RESULT_INVALID, "schedule", "Twice."), 0);
     text = render(&sample.result);
-    assert_int_equal(strncmp(text, "500 connections/s over 2.00s: INVALID (schedule, shed)\n", 55),
+    assert_int_equal(strncmp(text, "500 connections/s over 2.00s: INVALID (schedule, sched)\n", 56),
                      0);
     assert_has(text, "schedule (run invalid): Late.");
     free(text);
