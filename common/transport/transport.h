@@ -178,8 +178,9 @@ int transport_set_user(struct transport *transport, uint64_t conn, uint64_t user
  * transport_shutdown_write) or -ENOTCONN (before CONNECTED). */
 int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes);
 
-/* Sends a lent buffer whole and gives it back to the engine; in order with other sends. On an error
- * the buffer is released all the same. Returns as transport_send. */
+/* Sends a lent buffer and gives it back to the engine; in order with other sends. The caller may
+ * have made `size` smaller: so many bytes are sent then. On an error the buffer is released all the
+ * same. Returns as transport_send. */
 int transport_send_buffer(struct transport *transport, uint64_t conn,
                           const struct transport_buffer *buffer);
 

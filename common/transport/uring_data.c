@@ -288,8 +288,12 @@ int uring_send_buffer(struct transport *transport, struct transport_conn *base,
     struct uring_conn *conn = (struct uring_conn *)base;
     if (conn->state != URING_CONN_OPEN || conn->shut) {
         conn_give(engine, conn, buffer->id);
-        return -EPIPE;
+        return conn->shut ? -EPIPE : -ENOTCONN;
     }
+    uint32_t index;
+    struct uring_buffers *group = uring_group_of(engine, buffer->id, &index);
+    ASSERT(buffer->size > 0 && buffer->size <= group->sizes[index]);
+    group->sizes[index] = buffer->size;
     queue_append(engine, conn, buffer->id);
     return 0;
 }
