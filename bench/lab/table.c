@@ -85,11 +85,25 @@ static const char *format_latency(const json_t *report, const char *phase, char 
     return format_three(us, text);
 }
 
+/* The server's CPU time by connection. A server whose peers reset may count none of them as
+ * completed; then the load generator's count serves. */
+static double server_cpu_ns(const struct cell_result *result)
+{
+    double own = table_number(result->server, "cpu_ns_per_conn/own");
+    double completed = table_number(result->client, "completed");
+    if (!isnan(own) || !(completed > 0)) {
+        return own;
+    }
+    return (table_number(result->server, "cpu_ns/user") +
+            table_number(result->server, "cpu_ns/system")) /
+           completed;
+}
+
 static const char *format_cpu(const struct cell_result *result, char text[TEXT_MAX])
 {
     const double us[3] = {
         table_number(result->client, "cpu_ns_per_conn/own") / (double)NS_PER_US,
-        table_number(result->server, "cpu_ns_per_conn/own") / (double)NS_PER_US,
+        server_cpu_ns(result) / (double)NS_PER_US,
         table_number(result->client, "cpu_ns_per_conn/machine") / (double)NS_PER_US,
     };
     return format_three(us, text);

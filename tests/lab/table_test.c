@@ -107,6 +107,21 @@ static void a_row_shows_the_reports_numbers_in_microseconds(void **state)
     json_decref(result.server);
 }
 
+static void a_server_that_completed_nothing_costs_what_the_client_completed(void **state)
+{
+    (void)state;
+    char words[256];
+    struct cell_result result = {.counted = true};
+    result.client = json_pack("{s:i}", "completed", 1000);
+    result.server = json_pack("{s:{s:n}, s:{s:i, s:i}}", "cpu_ns_per_conn", "own", "cpu_ns", "user",
+                              10000000, "system", 23000000);
+    assert_non_null(result.server);
+    print_words(&result, words, sizeof(words));
+    assert_string_equal(words, "uring client/fin - -/-/- -/-/- -/33/- - 0+0 1000+0\n");
+    json_decref(result.client);
+    json_decref(result.server);
+}
+
 static void a_row_without_reports_shows_dashes(void **state)
 {
     (void)state;
@@ -123,6 +138,7 @@ int main(void)
         cmocka_unit_test(one_time_wait_on_the_wrong_side_is_not_as_expected),
         cmocka_unit_test(a_number_is_found_by_its_path_and_nan_when_unknown),
         cmocka_unit_test(a_row_shows_the_reports_numbers_in_microseconds),
+        cmocka_unit_test(a_server_that_completed_nothing_costs_what_the_client_completed),
         cmocka_unit_test(a_row_without_reports_shows_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
