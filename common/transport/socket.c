@@ -84,12 +84,13 @@ int socket_set_close_how(int fd, enum transport_close_how how)
     return set_options(fd, list, socket_close_options(how, list));
 }
 
-int socket_open_client(const struct flow *flow, const struct transport_conn_options *options)
+int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,
+                       int flags)
 {
     struct socket_option list[SOCKET_OPTIONS_MAX];
     union socket_address source;
     socklen_t length = socket_address_set(&source, &flow->source);
-    int fd = socket(flow->target.ip.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    int fd = socket(flow->target.ip.family, SOCK_STREAM | SOCK_CLOEXEC | flags, IPPROTO_TCP);
     if (fd < 0) {
         return -errno;
     }
@@ -195,12 +196,12 @@ static int listen_failed(struct failure *failure, int error, const struct endpoi
     }
 }
 
-int socket_listen(struct endpoint *address, const struct transport_listen_options *options,
+int socket_listen(struct endpoint *address, const struct transport_listen_options *options, int flags,
                   struct failure *failure)
 {
     struct socket_option list[SOCKET_OPTIONS_MAX];
     int defer_sec = (int)((options->defer_accept_ns + NS_PER_SEC - 1) / NS_PER_SEC);
-    int fd = socket(address->ip.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    int fd = socket(address->ip.family, SOCK_STREAM | SOCK_CLOEXEC | flags, IPPROTO_TCP);
     if (fd < 0) {
         return listen_failed(failure, errno, address);
     }

@@ -1,7 +1,8 @@
 /* Sockets as both of the kernel's engines set them up: listeners, options, the steering program.
  *
  * Layer: L4, private to common/transport. Plain calls without state; each returns 0 or a descriptor, or
- * -errno. Every socket is made non-blocking and close-on-exec. */
+ * -errno. Every socket is close-on-exec; `flags` is SOCK_NONBLOCK or 0 (io_uring waits
+ * on sockets by itself, but never on one that is non-blocking). */
 #ifndef FINWAIT_TRANSPORT_SOCKET_H
 #define FINWAIT_TRANSPORT_SOCKET_H
 
@@ -40,12 +41,13 @@ size_t socket_close_options(enum transport_close_how how, struct socket_option l
 
 /* Opens a listener with everything that accepted sockets inherit. Stores the bound address. Returns the
  * descriptor or -errno with the text set. */
-int socket_listen(struct endpoint *address, const struct transport_listen_options *options,
+int socket_listen(struct endpoint *address, const struct transport_listen_options *options, int flags,
                   struct failure *failure);
 
 /* Opens a client's socket, sets its options and binds it to the flow's source where one is given. Returns
  * the descriptor or -errno. */
-int socket_open_client(const struct flow *flow, const struct transport_conn_options *options);
+int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,
+                       int flags);
 
 /* Makes close() of this descriptor act as `how`. Returns 0 or -errno. */
 int socket_set_close_how(int fd, enum transport_close_how how);

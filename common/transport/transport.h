@@ -167,7 +167,8 @@ int transport_connect(struct transport *transport, const struct flow *flow,
 int transport_set_user(struct transport *transport, uint64_t conn, uint64_t user);
 
 /* Sends constant memory that stays valid until SENT, FAILED or CLOSED. One such send may be pending on a
- * connection (-EBUSY). Requires bytes > 0. Returns 0, -EBADF (stale) or -EPIPE (after shutdown or close). */
+ * connection (-EBUSY). Requires bytes > 0. Returns 0, -EBADF (stale or closing), -EPIPE (after
+ * transport_shutdown_write) or -ENOTCONN (before CONNECTED). */
 int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes);
 
 /* Sends a lent buffer whole and gives it back to the engine; in order with other sends. On an error the
@@ -213,8 +214,9 @@ enum transport_feature_state {
 };
 
 struct transport_feature {
-    const char *name; /* of --without-feature */
-    const char *help; /* what it is, and since which kernel */
+    const char *name;     /* of --without-feature */
+    const char *since;    /* the kernel that brought it, "6.1" */
+    const char *help;     /* what it is */
     const char *fallback; /* what is done without it */
     enum transport_feature_state state;
 };

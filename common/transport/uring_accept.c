@@ -1,0 +1,237 @@
+/* Accepting on the io_uring engine.
+ *
+ * As long as there is plenty of room, one multishot request a listener accepts everything. It takes
+ * connections faster than we can stop it, and closes those that find no slot, so when room gets short it
+ * is cancelled and single accepts take over, never more of them than there are connections and slots
+ * left; what must wait stays in the listener's backlog, whole. When a ring's table fills, the next ring
+ * accepts. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "transport/uring_engine.h"
+
+static uint64_t accept_user_data(enum uring_op op, uint32_t listener, bool multishot)
+{
+    return uring_user_data(op, (uint64_t)multishot << 32 | listener);
+}
+
+static uint32_t singles_armed(const struct uring_engine *engine)
+{
+    uint32_t armed = 0;
+    for (uint32_t i = 0; i < engine->listener_count; i++) {
+        armed += engine->listeners[i].singles;
+    }
+    return armed;
+}
+
+/* Counts the slots that a ring has left for accepts; without direct descriptors there is no table. */
+static uint32_t ring_room(const struct uring_engine *engine, uint32_t ring)
+{
+    return uring_has(engine, URING_FEATURE_DIRECT) ? engine->rings[ring]->slots_free : UINT32_MAX;
+}
+
+/* Counts the connections that may still be accepted: by conns_max, and by the accepting ring's table. */
+static uint32_t accept_room(const struct uring_engine *engine)
+{
+    uint32_t conns = engine->head.config.conns_max - engine->head.conns.live_count;
+    uint32_t slots = ring_room(engine, engine->accept_ring);
+    return conns < slots ? conns : slots;
+}
+
+/* Moves accepting to the ring with the most room, or to a new one, before the table is full. */
+static void accept_ring_choose(struct uring_engine *engine)
+{
+    uint32_t room = ring_room(engine, engine->accept_ring);
+    if (room > engine->table_wanted / 8 + URING_SINGLE_ACCEPTS || room == UINT32_MAX) {
+        return;
+    }
+    for (uint32_t i = 0; i < engine->ring_count; i++) {
+        if (ring_room(engine, i) > 2 * room && ring_room(engine, i) > engine->table_wanted / 4) {
+            engine->accept_ring = i;
+            return;
+        }
+    }
+    struct failure failure;
+    uint64_t slots = (uint64_t)engine->ring_count * engine->table_wanted;
+    if (slots < (uint64_t)engine->head.config.conns_max + engine->ring_count &&
+        engine->ring_count < URING_RINGS_MAX && uring_rings_add(engine, &failure) == 0) {
+        engine->accept_ring = engine->ring_count - 1;
+    }
+}
+
+static void multishot_cancel(struct uring_engine *engine, uint32_t index)
+{
+    struct uring_listener *listener = &engine->listeners[index];
+    if (listener->multishot && !listener->cancelling) {
+        listener->cancelling = true;
+        struct io_uring_sqe *sqe = uring_sqe(&engine->rings[listener->ring]->uring);
+        io_uring_prep_cancel64(sqe, accept_user_data(URING_OP_ACCEPT, index, true), 0);
+        io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
+    }
+}
+
+static void accept_issue(struct uring_engine *engine, uint32_t index, bool multishot)
+{
+    struct uring_listener *listener = &engine->listeners[index];
+    struct io_uring_sqe *sqe = uring_sqe(&engine->rings[engine->accept_ring]->uring);
+    if (uring_has(engine, URING_FEATURE_DIRECT)) {
+        io_uring_prep_accept_direct(sqe, listener->fd, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
+    } else {
+        io_uring_prep_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    }
+    if (multishot) {
+        sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
+        listener->multishot = true;
+        listener->ring = engine->accept_ring;
+    } else {
+        listener->singles++;
+        engine->rings[engine->accept_ring]->slots_free--; /* kept for it */
+    }
+    io_uring_sqe_set_data64(sqe, accept_user_data(URING_OP_ACCEPT, index, multishot));
+}
+
+/* Arms what one listener should have armed, given the room that is left. */
+static void listener_arm(struct uring_engine *engine, uint32_t index, bool plenty)
+{
+    struct uring_listener *listener = &engine->listeners[index];
+    if (listener->multishot) {
+        if (!plenty || listener->ring != engine->accept_ring) {
+            multishot_cancel(engine, index);
+        }
+        return;
+    }
+    if (plenty) {
+        accept_issue(engine, index, true);
+        return;
+    }
+    uint32_t share = URING_SINGLE_ACCEPTS;
+    while (listener->singles < share &&
+           engine->head.conns.live_count + singles_armed(engine) < engine->head.config.conns_max &&
+           ring_room(engine, engine->accept_ring) > 0) {
+        accept_issue(engine, index, false);
+    }
+}
+
+void uring_accept_arm(struct uring_engine *engine)
+{
+    engine->accept_short = false;
+    if (engine->accept_stopped) {
+        return;
+    }
+    accept_ring_choose(engine);
+    for (uint32_t i = 0; i < engine->listener_count; i++) {
+        bool plenty = uring_has(engine, URING_FEATURE_ACCEPT_MULTISHOT) &&
+                      accept_room(engine) / engine->listener_count > engine->listeners[i].backlog;
+        listener_arm(engine, i, plenty);
+    }
+    if (accept_room(engine) == 0 && singles_armed(engine) == 0) {
+        ENGINE_COUNT(&engine->head, accept_paused);
+    }
+}
+
+int uring_listen(struct transport *transport, struct endpoint *address,
+                 const struct transport_listen_options *options, uint32_t *listener,
+                 struct failure *failure)
+{
+    struct uring_engine *engine = uring_engine_of(transport);
+    if (engine->listener_count == TRANSPORT_LISTENERS_MAX) {
+        return failure_set(failure, ENOBUFS, "at most %u listeners a worker", TRANSPORT_LISTENERS_MAX);
+    }
+    int fd = socket_listen(address, options, 0, failure);
+    if (fd < 0) {
+        return fd;
+    }
+    *listener = engine->listener_count++;
+    engine->listeners[*listener] =
+        (struct uring_listener){.fd = fd, .options = options->conn, .backlog = options->backlog};
+    uring_accept_arm(engine);
+    return 0;
+}
+
+void uring_listen_stop(struct transport *transport)
+{
+    struct uring_engine *engine = uring_engine_of(transport);
+    if (engine->accept_stopped) {
+        return;
+    }
+    engine->accept_stopped = true;
+    for (uint32_t i = 0; i < engine->listener_count; i++) {
+        for (uint32_t ring = 0; ring < engine->ring_count; ring++) {
+            struct io_uring_sqe *sqe = uring_sqe(&engine->rings[ring]->uring);
+            io_uring_prep_cancel_fd(sqe, engine->listeners[i].fd, IORING_ASYNC_CANCEL_ALL);
+            io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
+            uring_flush(&engine->rings[ring]->uring);
+        }
+        close(engine->listeners[i].fd);
+        engine->listeners[i].fd = -1;
+    }
+}
+
+/* Gives a socket back that was accepted and finds no record: closed, counted. */
+static void accepted_drop(struct uring_engine *engine, uint32_t ring, int file, bool direct)
+{
+    ENGINE_COUNT(&engine->head, accept_no_record);
+    struct io_uring_sqe *sqe = uring_sqe(&engine->rings[ring]->uring);
+    if (direct) {
+        io_uring_prep_close_direct(sqe, (unsigned)file);
+        engine->rings[ring]->slots_free++;
+    } else {
+        io_uring_prep_close(sqe, file);
+    }
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
+}
+
+static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index, int file)
+{
+    bool direct = uring_has(engine, URING_FEATURE_DIRECT);
+    struct uring_conn *conn = (struct uring_conn *)engine_conn_new(&engine->head);
+    if (conn == NULL) {
+        accepted_drop(engine, ring, file, direct);
+        return;
+    }
+    uring_conn_init(conn, ring, &engine->listeners[index].options);
+    conn->direct = direct;
+    conn->has_file = true;
+    conn->file = file;
+    uring_conn_state_set(conn, URING_CONN_OPEN);
+    engine_accepted(&engine->head, &conn->head, index);
+    uring_recv_arm(engine, conn);
+}
+
+static void accept_failed(struct uring_engine *engine, int error)
+{
+    switch (error) {
+    case ECANCELED:
+        break;
+    case ENFILE: /* the table was full, or the system is; the connection is gone */
+    case EMFILE:
+        ENGINE_COUNT(&engine->head, accept_no_slot);
+        break;
+    default:
+        ENGINE_COUNT(&engine->head, accept_failed);
+        break;
+    }
+}
+
+void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io_uring_cqe *cqe)
+{
+    uint32_t index = (uint32_t)cqe->user_data;
+    bool multishot = (cqe->user_data >> 32 & 1) != 0;
+    struct uring_listener *listener = &engine->listeners[index];
+    ASSERT(index < engine->listener_count);
+    if (!multishot) {
+        listener->singles--;
+        engine->rings[ring]->slots_free++;
+    } else if (!(cqe->flags & IORING_CQE_F_MORE)) {
+        listener->multishot = false;
+        listener->cancelling = false;
+    }
+    if (cqe->res >= 0) {
+        engine->rings[ring]->slots_free--;
+        accepted(engine, ring, index, cqe->res);
+    } else {
+        accept_failed(engine, -cqe->res);
+    }
+    engine->accept_short = true;
+}

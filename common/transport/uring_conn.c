@@ -1,0 +1,323 @@
+/* Connections of the io_uring engine: set-up, connect, shutdown, close. Data is in uring_data.c. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "transport/uring_engine.h"
+
+/* state_allowed[from][to] */
+static const bool state_allowed[4][4] = {
+    [URING_CONN_SETUP] = {[URING_CONN_CONNECTING] = true, [URING_CONN_OPEN] = true,
+                          [URING_CONN_CLOSING] = true},
+    [URING_CONN_CONNECTING] = {[URING_CONN_OPEN] = true, [URING_CONN_CLOSING] = true},
+    [URING_CONN_OPEN] = {[URING_CONN_CLOSING] = true},
+};
+
+void uring_conn_state_set(struct uring_conn *conn, enum uring_conn_state state)
+{
+    ASSERT(state_allowed[conn->state][state]);
+    conn->state = state;
+}
+
+struct io_uring_sqe *uring_conn_sqe(struct uring_engine *engine, struct uring_conn *conn)
+{
+    conn->pending++;
+    return uring_sqe(&uring_conn_ring(engine, conn)->uring);
+}
+
+void uring_conn_sqe_set(struct io_uring_sqe *sqe, const struct uring_conn *conn, enum uring_op op)
+{
+    io_uring_sqe_set_data64(sqe, uring_user_data(op, conn->head.handle));
+    if (conn->direct) {
+        sqe->flags |= IOSQE_FIXED_FILE;
+    }
+}
+
+static void connect_issue(struct uring_engine *engine, struct uring_conn *conn)
+{
+    uring_conn_state_set(conn, URING_CONN_CONNECTING);
+    engine_connecting(&engine->head, &conn->head, clock_now_ns());
+    if (conn->state == URING_CONN_CLOSING) {
+        return;
+    }
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    socklen_t length =
+        conn->target.any.sa_family == AF_INET ? sizeof(conn->target.v4) : sizeof(conn->target.v6);
+    io_uring_prep_connect(sqe, conn->file, &conn->target.any, length);
+    uring_conn_sqe_set(sqe, conn, URING_OP_CONNECT);
+}
+
+static void setup_link(struct io_uring_sqe *sqe, struct uring_conn *conn, bool last)
+{
+    uring_conn_sqe_set(sqe, conn, URING_OP_SETUP);
+    if (!last) {
+        sqe->flags |= IOSQE_IO_LINK;
+    }
+}
+
+/* Queues socket, options and bind as a chain: the first that fails ends it, with its own errno. */
+static void setup_in_ring(struct uring_engine *engine, struct uring_conn *conn)
+{
+    struct socket_option list[SOCKET_OPTIONS_MAX];
+    bool bound = conn->source.any.sa_family != AF_UNSPEC;
+    size_t count = socket_connect_options(&conn->options, bound, list);
+    uring_reserve(&uring_conn_ring(engine, conn)->uring, (uint32_t)count + 2);
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    io_uring_prep_socket_direct(sqe, conn->target.any.sa_family, SOCK_STREAM, IPPROTO_TCP,
+                                (unsigned)conn->file, 0);
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_SOCKET, conn->head.handle));
+    sqe->flags |= IOSQE_IO_LINK;
+    for (size_t i = 0; i < count; i++) {
+        sqe = uring_conn_sqe(engine, conn);
+        uring_prep_setsockopt(sqe, conn->file, list[i].level, list[i].name, list[i].value,
+                              list[i].length);
+        setup_link(sqe, conn, i + 1 == count && !bound);
+    }
+    if (bound) {
+        socklen_t length =
+            conn->source.any.sa_family == AF_INET ? sizeof(conn->source.v4) : sizeof(conn->source.v6);
+        sqe = uring_conn_sqe(engine, conn);
+        uring_prep_bind(sqe, conn->file, &conn->source.any, length);
+        setup_link(sqe, conn, true);
+    }
+}
+
+/* Makes the socket by plain calls and puts it into the ring's table where it is to live there. */
+static int setup_by_calls(struct uring_engine *engine, struct uring_conn *conn, const struct flow *flow)
+{
+    struct uring_ring *ring = uring_conn_ring(engine, conn);
+    int fd = socket_open_client(flow, &conn->options, 0);
+    ENGINE_ADD(&engine->head, syscalls, 3);
+    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
+        return fd;
+    }
+    if (fd >= 0 && conn->direct) {
+        int rc = io_uring_register_files_update(&ring->uring.ring, (unsigned)conn->file, &fd, 1);
+        close(fd);
+        fd = rc == 1 ? conn->file : rc;
+    }
+    conn->has_file = fd >= 0;
+    conn->error = fd < 0 ? -fd : 0;
+    conn->file = fd >= 0 ? fd : conn->file;
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_SETUP, conn->head.handle));
+    return 0;
+}
+
+static bool setup_fits_ring(const struct uring_engine *engine)
+{
+    return uring_has(engine, URING_FEATURE_SOCKET_OP) && uring_has(engine, URING_FEATURE_SETSOCKOPT_OP) &&
+           uring_has(engine, URING_FEATURE_BIND_OP);
+}
+
+void uring_conn_init(struct uring_conn *conn, uint32_t ring, const struct transport_conn_options *options)
+{
+    conn->ring = (uint8_t)ring;
+    conn->options = *options;
+    conn->how = options->close_how;
+    conn->pull = options->pull;
+    conn->queue_first = URING_QUEUE_END;
+}
+
+int uring_connect(struct transport *transport, struct transport_conn *base, const struct flow *flow,
+                  const struct transport_conn_options *options)
+{
+    struct uring_engine *engine = uring_engine_of(transport);
+    struct uring_conn *conn = (struct uring_conn *)base;
+    conn->direct = uring_has(engine, URING_FEATURE_DIRECT);
+    if (conn->direct) {
+        int rc = uring_rings_for_connect(engine);
+        if (rc != 0) {
+            return rc;
+        }
+        conn->file = uring_slot_take(engine->rings[engine->connect_ring]);
+    }
+    uring_conn_init(conn, engine->connect_ring, options);
+    socket_address_set(&conn->source, &flow->source);
+    socket_address_set(&conn->target, &flow->target);
+    if (conn->direct && setup_fits_ring(engine)) {
+        setup_in_ring(engine, conn);
+        return 0;
+    }
+    int rc = setup_by_calls(engine, conn, flow);
+    if (rc != 0 && conn->direct) {
+        uring_slot_give(engine->rings[engine->connect_ring], conn->file);
+    }
+    return rc;
+}
+
+/* Queues close(), and before it the end of what is still in the kernel: a pending operation would hold
+ * the socket open. */
+static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
+{
+    struct io_uring_sqe *sqe;
+    if (conn->pending != 0) {
+        unsigned flags = IORING_ASYNC_CANCEL_ALL | (conn->direct ? IORING_ASYNC_CANCEL_FD_FIXED : 0u);
+        sqe = uring_conn_sqe(engine, conn);
+        io_uring_prep_cancel_fd(sqe, conn->file, flags);
+        io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CANCEL, conn->head.handle));
+    }
+    sqe = uring_conn_sqe(engine, conn);
+    if (conn->direct) {
+        io_uring_prep_close_direct(sqe, (unsigned)conn->file);
+    } else {
+        io_uring_prep_close(sqe, conn->file);
+    }
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));
+}
+
+/* Sets the option that makes close() act as asked for, where the socket was set up for another way. */
+static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
+                          enum transport_close_how how)
+{
+    struct socket_option option[SOCKET_OPTIONS_MAX];
+    if (how == conn->how) {
+        return;
+    }
+    if (socket_close_options(how, option) == 0 ||
+        (conn->direct && !uring_has(engine, URING_FEATURE_SETSOCKOPT_OP))) {
+        ENGINE_COUNT(&engine->head, close_how_unavailable);
+        return;
+    }
+    if (!conn->direct) {
+        if (socket_set_close_how(conn->file, how) != 0) {
+            ENGINE_COUNT(&engine->head, option_failed);
+        }
+        return;
+    }
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    uring_prep_setsockopt(sqe, conn->file, option[0].level, option[0].name, option[0].value,
+                          option[0].length);
+    uring_conn_sqe_set(sqe, conn, URING_OP_CANCEL);
+}
+
+/* Begins the close, once nothing of the set-up is in the kernel any more. */
+static void close_start(struct uring_engine *engine, struct uring_conn *conn)
+{
+    conn->close_started = true;
+    uring_data_stop(engine, conn);
+    if (conn->has_file) {
+        close_how_set(engine, conn, conn->how_wanted);
+        close_issue(engine, conn);
+        return;
+    }
+    /* There is no file to close; CLOSED still has to come from a completion, never from this call. */
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));
+}
+
+void uring_close_conn(struct transport *transport, struct transport_conn *base,
+                      enum transport_close_how how)
+{
+    struct uring_engine *engine = uring_engine_of(transport);
+    struct uring_conn *conn = (struct uring_conn *)base;
+    bool in_setup = conn->state == URING_CONN_SETUP;
+    uring_conn_state_set(conn, URING_CONN_CLOSING);
+    conn->how_wanted = how;
+    if (!in_setup || conn->pending == 0) {
+        close_start(engine, conn);
+    }
+}
+
+void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn)
+{
+    if (conn->state != URING_CONN_CLOSING || conn->pending != 0) {
+        return;
+    }
+    if (!conn->close_started) {
+        close_start(engine, conn);
+        return;
+    }
+    ASSERT(conn->closed);
+    ASSERT(conn->queue_first == URING_QUEUE_END);
+    engine_closed(&engine->head, &conn->head, conn->closed_ns, conn->error);
+}
+
+void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result)
+{
+    conn->has_file = result >= 0;
+    uring_on_setup(engine, conn, result);
+}
+
+void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result)
+{
+    conn->pending--;
+    if (result < 0 && conn->error == 0 && result != -ECANCELED) {
+        conn->error = -result;
+    }
+    if (conn->pending != 0) {
+        return;
+    }
+    if (conn->state == URING_CONN_CLOSING) {
+        uring_conn_settle(engine, conn);
+    } else if (conn->error != 0) {
+        int error = conn->error;
+        conn->error = 0;
+        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SETUP, error);
+    } else {
+        connect_issue(engine, conn);
+    }
+}
+
+void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result)
+{
+    conn->pending--;
+    if (conn->state == URING_CONN_CLOSING) {
+        uring_conn_settle(engine, conn);
+    } else if (result < 0) {
+        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_CONNECT, -result);
+    } else {
+        uring_conn_state_set(conn, URING_CONN_OPEN);
+        engine_event(&engine->head, &conn->head, TRANSPORT_CONNECTED);
+        uring_send_next(engine, conn);
+        /* After the handler, so that its first send is on its way before the receive is armed. */
+        uring_recv_arm(engine, conn);
+    }
+}
+
+void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn)
+{
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    io_uring_prep_shutdown(sqe, conn->file, SHUT_WR);
+    uring_conn_sqe_set(sqe, conn, URING_OP_SHUTDOWN);
+    conn->shut_done = true;
+}
+
+void uring_shutdown_write(struct transport *transport, struct transport_conn *base)
+{
+    struct uring_engine *engine = uring_engine_of(transport);
+    struct uring_conn *conn = (struct uring_conn *)base;
+    if (conn->shut) {
+        return;
+    }
+    conn->shut = true;
+    if (conn->state == URING_CONN_OPEN && conn->queue_first == URING_QUEUE_END && !conn->sending) {
+        uring_shutdown_issue(engine, conn);
+    }
+}
+
+void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result)
+{
+    conn->pending--;
+    if (result < 0) {
+        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, -result);
+    }
+    uring_conn_settle(engine, conn);
+}
+
+void uring_on_close(struct uring_engine *engine, struct uring_conn *conn, int result)
+{
+    conn->pending--;
+    conn->closed = true;
+    conn->closed_ns = engine->head.now_ns;
+    conn->error = result < 0 ? -result : 0;
+    if (conn->direct) {
+        uring_slot_give(uring_conn_ring(engine, conn), conn->file);
+    }
+    engine->accept_short = engine->accept_short || engine->listener_count != 0;
+    uring_conn_settle(engine, conn);
+}

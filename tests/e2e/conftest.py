@@ -1,0 +1,20 @@
+"""What the end-to-end tests share: where the programs are. They run in a network namespace."""
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def program(name, variable="FINWAIT_BIN_DIR", default="build-asan/bin"):
+    """Path of one of our programs; the sanitized build unless told otherwise."""
+    path = Path(os.environ.get(variable, ROOT / default)) / name
+    if not path.exists():
+        pytest.fail(f"{path} is not built; tests/run builds it")
+    return str(path)
+
+
+def release_program(name):
+    """Path of one of our programs in the release build, for figures that sanitizers would spoil."""
+    return program(name, "FINWAIT_RELEASE_BIN_DIR", "build/bin")
