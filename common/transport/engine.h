@@ -2,9 +2,9 @@
  *
  * Layer: L4, private to common/transport.
  *
- * The shared part owns the slab of connection records, the timer wheel, the counters and the histogram of
- * turns, refuses stale handles, and delivers events. An engine's connection record begins with a struct
- * transport_conn; the engine gives the record's size when it opens. */
+ * The shared part owns the slab of connection records, the timer wheel, the counters and the
+ * histogram of turns, refuses stale handles, and delivers events. An engine's connection record
+ * begins with a struct transport_conn; the engine gives the record's size when it opens. */
 #ifndef FINWAIT_TRANSPORT_ENGINE_H
 #define FINWAIT_TRANSPORT_ENGINE_H
 
@@ -36,8 +36,8 @@ struct transport_ops {
                   struct failure *failure);
     void (*listen_stop)(struct transport *transport);
     /* Called with a fresh record; on an error the shared part takes the record back. */
-    int (*connect)(struct transport *transport, struct transport_conn *conn, const struct flow *flow,
-                   const struct transport_conn_options *options);
+    int (*connect)(struct transport *transport, struct transport_conn *conn,
+                   const struct flow *flow, const struct transport_conn_options *options);
     int (*send)(struct transport *transport, struct transport_conn *conn, const void *data,
                 uint64_t bytes);
     int (*send_buffer)(struct transport *transport, struct transport_conn *conn,
@@ -94,8 +94,8 @@ void engine_conn_drop(struct transport *transport, struct transport_conn *conn);
 void engine_turn_begin(struct transport *transport, uint64_t now_ns);
 void engine_turn_end(struct transport *transport, uint64_t now_ns);
 
-/* Deliver events. Nothing is delivered on a connection that is closing; a DATA buffer that cannot be
- * delivered is the engine's to take back: engine_data returns false then. */
+/* Deliver events. Nothing is delivered on a connection that is closing; a DATA buffer that cannot
+ * be delivered is the engine's to take back: engine_data returns false then. */
 void engine_event(struct transport *transport, struct transport_conn *conn,
                   enum transport_event_type type);
 void engine_accepted(struct transport *transport, struct transport_conn *conn, uint32_t listener);
@@ -116,7 +116,8 @@ int uring_engine_open(struct transport **transport, const struct transport_confi
 int epoll_engine_open(struct transport **transport, const struct transport_config *config,
                       struct failure *failure);
 
-/* Tells whether io_uring, as the engine needs it, works here. Returns 0 or -errno with the text set. */
+/* Tells whether io_uring, as the engine needs it, works here. Returns 0 or -errno with the text
+ * set. */
 int uring_engine_check(uint64_t features_off, struct failure *failure);
 
 size_t uring_engine_probe(struct transport_feature *features, size_t max);

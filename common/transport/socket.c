@@ -14,7 +14,8 @@ static const int option_off = 0;
 static const int option_minus_one = -1;
 static const struct linger option_linger_zero = {.l_onoff = 1, .l_linger = 0};
 
-/* Half-open Fast Open requests that a listener keeps; the kernel's documentation names no better. */
+/* Half-open Fast Open requests that a listener keeps; the kernel's documentation names no better.
+ */
 static const int option_fastopen_queue = 1024;
 
 static void list_int(struct socket_option *option, int level, int name, const int *value)
@@ -35,7 +36,8 @@ socklen_t socket_address_set(union socket_address *address, const struct endpoin
     return length;
 }
 
-size_t socket_close_options(enum transport_close_how how, struct socket_option list[SOCKET_OPTIONS_MAX])
+size_t socket_close_options(enum transport_close_how how,
+                            struct socket_option list[SOCKET_OPTIONS_MAX])
 {
     switch (how) {
     case TRANSPORT_CLOSE_PLAIN:
@@ -105,16 +107,16 @@ int socket_open_client(const struct flow *flow, const struct transport_conn_opti
     return fd;
 }
 
-/* Attaches to the listeners' SO_REUSEPORT group a program that gives a connection to the listener of the
- * CPU that its SYN came in on: listeners join in the list's order, so that index i belongs to CPU i of the
- * list. A CPU that is not in the list is spread by remainder. */
+/* Attaches to the listeners' SO_REUSEPORT group a program that gives a connection to the listener
+ * of the CPU that its SYN came in on: listeners join in the list's order, so that index i belongs
+ * to CPU i of the list. A CPU that is not in the list is spread by remainder. */
 static int steer_by_cpu(int fd, const struct cpu_list *cpus)
 {
     struct sock_filter code[2 * 256 + 4];
     unsigned short n = 0;
     uint32_t count = cpus->count < 256 ? cpus->count : 256;
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                             (uint32_t)(SKF_AD_OFF + SKF_AD_CPU));
+    code[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU));
     for (uint32_t i = 0; i < count; i++) {
         code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, cpus->cpus[i], 0, 1);
         code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, i);
@@ -183,21 +185,27 @@ static int listen_failed(struct failure *failure, int error, const struct endpoi
     endpoint_format(address, text);
     switch (error) {
     case EADDRINUSE:
-        return failure_set(failure, error, "cannot listen on %s: another socket has this address; "
-                                           "stop its program or choose another port", text);
+        return failure_set(failure, error,
+                           "cannot listen on %s: another socket has this address; "
+                           "stop its program or choose another port",
+                           text);
     case EADDRNOTAVAIL:
-        return failure_set(failure, error, "cannot listen on %s: no interface of this host has the "
-                                           "address", text);
+        return failure_set(failure, error,
+                           "cannot listen on %s: no interface of this host has the "
+                           "address",
+                           text);
     case EACCES:
-        return failure_set(failure, error, "cannot listen on %s: not permitted; ports below 1024 need "
-                                           "CAP_NET_BIND_SERVICE", text);
+        return failure_set(failure, error,
+                           "cannot listen on %s: not permitted; ports below 1024 need "
+                           "CAP_NET_BIND_SERVICE",
+                           text);
     default:
         return failure_set(failure, error, "cannot listen on %s: %s", text, strerror(error));
     }
 }
 
-int socket_listen(struct endpoint *address, const struct transport_listen_options *options, int flags,
-                  struct failure *failure)
+int socket_listen(struct endpoint *address, const struct transport_listen_options *options,
+                  int flags, struct failure *failure)
 {
     struct socket_option list[SOCKET_OPTIONS_MAX];
     int defer_sec = (int)((options->defer_accept_ns + NS_PER_SEC - 1) / NS_PER_SEC);

@@ -1,4 +1,5 @@
-/* The part of the transport that all engines share: records, timers, events, and the choice of engine. */
+/* The part of the transport that all engines share: records, timers, events, and the choice of
+ * engine. */
 #include "transport/transport.h"
 
 #include <errno.h>
@@ -25,8 +26,8 @@ const char *transport_engine_name(enum transport_engine engine)
 
 const char *transport_phase_name(enum transport_phase phase)
 {
-    static const char *const names[TRANSPORT_PHASE_COUNT] = {"accept", "setup",    "connect", "send",
-                                                             "recv",   "shutdown", "close"};
+    static const char *const names[TRANSPORT_PHASE_COUNT] = {
+        "accept", "setup", "connect", "send", "recv", "shutdown", "close"};
     return names[phase];
 }
 
@@ -37,8 +38,8 @@ const char *transport_event_name(enum transport_event_type type)
     return names[type];
 }
 
-int transport_choose(enum transport_engine wanted, enum transport_engine *chosen, uint64_t features_off,
-                     struct failure *failure)
+int transport_choose(enum transport_engine wanted, enum transport_engine *chosen,
+                     uint64_t features_off, struct failure *failure)
 {
     failure->error = 0;
     failure->text[0] = '\0';
@@ -198,7 +199,8 @@ void engine_failed(struct transport *transport, struct transport_conn *conn,
     }
 }
 
-void engine_closed(struct transport *transport, struct transport_conn *conn, uint64_t time_ns, int error)
+void engine_closed(struct transport *transport, struct transport_conn *conn, uint64_t time_ns,
+                   int error)
 {
     struct transport_event event = event_of(transport, conn, TRANSPORT_CLOSED);
     event.time_ns = time_ns;

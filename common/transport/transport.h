@@ -1,27 +1,27 @@
 /* Transport: one connection API over three engines (io_uring, epoll, and a TCP stack of our own).
  *
- * Layer: L4. The server and the load generator know no other way to reach a socket, so that a comparison
- * of engines changes one thing only.
+ * Layer: L4. The server and the load generator know no other way to reach a socket, so that a
+ * comparison of engines changes one thing only.
  *
- * Shape. Completion style: a call starts something and returns; what came of it is an event, handed to
- * the one handler that the transport was opened with. Events are delivered from within transport_poll and
- * from nowhere else, never from inside of a call, so a handler may make any call but transport_poll and
- * transport_destroy.
+ * Shape. Completion style: a call starts something and returns; what came of it is an event, handed
+ * to the one handler that the transport was opened with. Events are delivered from within
+ * transport_poll and from nowhere else, never from inside of a call, so a handler may make any call
+ * but transport_poll and transport_destroy.
  *
- * Threads. A transport belongs to one thread, the one that opened it: one per worker, nothing shared.
- * Only transport_wake may be called from another thread, or from a signal's handler.
+ * Threads. A transport belongs to one thread, the one that opened it: one per worker, nothing
+ * shared. Only transport_wake may be called from another thread, or from a signal's handler.
  *
- * Connections are named by handles (index + generation). A handle is valid from transport_connect or
- * ACCEPTED until the handler returns from CLOSED, which is every connection's last event, exactly once,
- * whatever went wrong before. Calls on a stale handle are refused with -EBADF and counted. The user word
- * is the caller's, to find its own record.
+ * Connections are named by handles (index + generation). A handle is valid from transport_connect
+ * or ACCEPTED until the handler returns from CLOSED, which is every connection's last event,
+ * exactly once, whatever went wrong before. Calls on a stale handle are refused with -EBADF and
+ * counted. The user word is the caller's, to find its own record.
  *
- * Time. Events carry the clock's value read for their batch of completions. Nothing here sleeps longer
- * than the caller's `until_ns` or the next timer.
+ * Time. Events carry the clock's value read for their batch of completions. Nothing here sleeps
+ * longer than the caller's `until_ns` or the next timer.
  *
- * Memory. Received bytes stay in the engine's buffers and are lent to the caller (DATA); sent bytes are
- * either such a lent buffer, given back by sending it, or constant memory of the caller's. Nothing is
- * copied in user space on the way through. */
+ * Memory. Received bytes stay in the engine's buffers and are lent to the caller (DATA); sent bytes
+ * are either such a lent buffer, given back by sending it, or constant memory of the caller's.
+ * Nothing is copied in user space on the way through. */
 #ifndef FINWAIT_TRANSPORT_TRANSPORT_H
 #define FINWAIT_TRANSPORT_TRANSPORT_H
 
@@ -57,28 +57,30 @@ enum transport_phase {
 
 #define TRANSPORT_PHASE_COUNT 7
 
-/* How transport_close ends a connection. The ways to close that the programs offer (fin, half, ...) are
- * made of these and of transport_shutdown_write. */
+/* How transport_close ends a connection. The ways to close that the programs offer (fin, half, ...)
+ * are made of these and of transport_shutdown_write. */
 enum transport_close_how {
-    TRANSPORT_CLOSE_PLAIN,       /* close(): a FIN unless one went out before; the rest is the engine's */
-    TRANSPORT_CLOSE_RST,         /* linger 0: a reset, no TIME_WAIT */
-    TRANSPORT_CLOSE_NO_TIMEWAIT, /* TCP_LINGER2 -1: the peer reads a clean end, no TIME_WAIT stays */
+    TRANSPORT_CLOSE_PLAIN, /* close(): a FIN unless one went out before; the rest is the engine's */
+    TRANSPORT_CLOSE_RST,   /* linger 0: a reset, no TIME_WAIT */
+    TRANSPORT_CLOSE_NO_TIMEWAIT, /* TCP_LINGER2 -1: the peer reads a clean end, no TIME_WAIT stays
+                                  */
 };
 
 enum transport_event_type {
     TRANSPORT_ACCEPTED,   /* a new connection; its user word is 0 until transport_set_user */
     TRANSPORT_CONNECTED,  /* transport_connect came through */
-    TRANSPORT_CONNECTING, /* set-up is done, the SYN leaves now: `time_ns` starts the connect phase */
+    TRANSPORT_CONNECTING, /* set-up is done, the SYN leaves now: `time_ns` starts the connect phase
+                           */
     TRANSPORT_DATA,       /* `buffer` is lent to the handler */
     TRANSPORT_SENT,       /* one transport_send came through whole; `bytes` of it */
     TRANSPORT_PEER_FIN,   /* the peer sent its FIN; all data came before. No DATA follows */
     TRANSPORT_TIMER,      /* the connection's timer expired; it is disarmed */
-    TRANSPORT_FAILED,     /* `phase` and `error` say what; the caller still has to transport_close */
-    TRANSPORT_CLOSED,     /* the record is gone after this. `error` is 0 or what closing gave */
+    TRANSPORT_FAILED, /* `phase` and `error` say what; the caller still has to transport_close */
+    TRANSPORT_CLOSED, /* the record is gone after this. `error` is 0 or what closing gave */
 };
 
-/* Bytes that the engine lends. Valid until transport_buffer_release, or until transport_send_buffer and
- * then the SENT event. Every DATA buffer must be given back one of these two ways, once. */
+/* Bytes that the engine lends. Valid until transport_buffer_release, or until transport_send_buffer
+ * and then the SENT event. Every DATA buffer must be given back one of these two ways, once. */
 struct transport_buffer {
     const uint8_t *data;
     uint32_t size;
@@ -101,7 +103,8 @@ typedef void transport_handler(void *context, const struct transport_event *even
 
 /* Limits, each a counted outcome when it is reached. */
 #define TRANSPORT_BUFFER_BYTES 4096u
-#define TRANSPORT_READ_CREDIT 8u /* lent buffers that one connection may hold before it stops receiving */
+#define TRANSPORT_READ_CREDIT                                                                      \
+    8u /* lent buffers that one connection may hold before it stops receiving */
 #define TRANSPORT_LISTENERS_MAX 64u
 
 struct transport_config {
@@ -119,9 +122,11 @@ struct transport_config {
 /* Options of a connection, given before it exists: on the listener (where the kernel lets accepted
  * sockets inherit them) or to transport_connect. */
 struct transport_conn_options {
-    enum transport_close_how close_how; /* how transport_close will mostly be called; set up in advance */
+    enum transport_close_how
+        close_how; /* how transport_close will mostly be called; set up in advance */
     bool pull; /* receive only when asked: one DATA (or PEER_FIN) for each transport_recv. Leaves no
-                * receive armed, so that close() takes effect at once. Otherwise receive all the time */
+                * receive armed, so that close() takes effect at once. Otherwise receive all the
+                * time */
     bool quickack_off; /* TCP_QUICKACK 0: let acknowledgements ride on data */
     bool fastopen;     /* TCP_FASTOPEN: on a listener accept, on connect TCP_FASTOPEN_CONNECT */
 };
@@ -130,26 +135,28 @@ struct transport_listen_options {
     struct transport_conn_options conn;
     uint32_t backlog;         /* of accept queue, 1..2^20; the kernel caps it at somaxconn */
     uint64_t defer_accept_ns; /* TCP_DEFER_ACCEPT, rounded up to seconds; 0: off */
-    const struct cpu_list *steer_cpus; /* not NULL: SO_REUSEPORT group, one listener a CPU of this list,
-                                        * in the list's order; a CPU's connections go to its own */
+    const struct cpu_list
+        *steer_cpus; /* not NULL: SO_REUSEPORT group, one listener a CPU of this list,
+                      * in the list's order; a CPU's connections go to its own */
 };
 
-/* Chooses the engine: `wanted`, or for AUTO the best that works here. Returns 0 and stores the choice, or
- * -errno with the text set (io_uring asked for and forbidden). With AUTO, when io_uring does not work,
- * stores EPOLL, returns 0, and the text says why; otherwise the text is empty. */
-int transport_choose(enum transport_engine wanted, enum transport_engine *chosen, uint64_t features_off,
-                     struct failure *failure);
+/* Chooses the engine: `wanted`, or for AUTO the best that works here. Returns 0 and stores the
+ * choice, or -errno with the text set (io_uring asked for and forbidden). With AUTO, when io_uring
+ * does not work, stores EPOLL, returns 0, and the text says why; otherwise the text is empty. */
+int transport_choose(enum transport_engine wanted, enum transport_engine *chosen,
+                     uint64_t features_off, struct failure *failure);
 
 /* Opens a transport in the thread that will use it. Returns 0 or -errno with the text set. */
 int transport_open(struct transport **transport, const struct transport_config *config,
                    struct failure *failure);
 
-/* Ends it: listeners and connections are closed at once (unclosed connections by RST), without events,
- * and all memory goes. NULL is allowed. Not from within a handler. */
+/* Ends it: listeners and connections are closed at once (unclosed connections by RST), without
+ * events, and all memory goes. NULL is allowed. Not from within a handler. */
 void transport_destroy(struct transport *transport);
 
-/* Listens; connections become ACCEPTED events from the next poll on. Stores the bound address (with the
- * port that the system chose for port 0) and the listener's number. Returns 0 or -errno with the text set. */
+/* Listens; connections become ACCEPTED events from the next poll on. Stores the bound address (with
+ * the port that the system chose for port 0) and the listener's number. Returns 0 or -errno with
+ * the text set. */
 int transport_listen(struct transport *transport, struct endpoint *address,
                      const struct transport_listen_options *options, uint32_t *listener,
                      struct failure *failure);
@@ -157,22 +164,22 @@ int transport_listen(struct transport *transport, struct endpoint *address,
 /* Stops accepting on every listener and closes them. What was accepted goes on. */
 void transport_listen_stop(struct transport *transport);
 
-/* Opens a connection. CONNECTING comes when the SYN is about to leave, then CONNECTED or FAILED. Returns
- * 0 and stores the handle, or -errno with nothing left behind: -ENOBUFS (conns_max or the engine's table
- * is full), -EMFILE (no descriptors), -ENOMEM, -EAFNOSUPPORT. */
+/* Opens a connection. CONNECTING comes when the SYN is about to leave, then CONNECTED or FAILED.
+ * Returns 0 and stores the handle, or -errno with nothing left behind: -ENOBUFS (conns_max or the
+ * engine's table is full), -EMFILE (no descriptors), -ENOMEM, -EAFNOSUPPORT. */
 int transport_connect(struct transport *transport, const struct flow *flow,
                       const struct transport_conn_options *options, uint64_t user, uint64_t *conn);
 
 /* Attaches the caller's word to a connection. */
 int transport_set_user(struct transport *transport, uint64_t conn, uint64_t user);
 
-/* Sends constant memory that stays valid until SENT, FAILED or CLOSED. One such send may be pending on a
- * connection (-EBUSY). Requires bytes > 0. Returns 0, -EBADF (stale or closing), -EPIPE (after
+/* Sends constant memory that stays valid until SENT, FAILED or CLOSED. One such send may be pending
+ * on a connection (-EBUSY). Requires bytes > 0. Returns 0, -EBADF (stale or closing), -EPIPE (after
  * transport_shutdown_write) or -ENOTCONN (before CONNECTED). */
 int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes);
 
-/* Sends a lent buffer whole and gives it back to the engine; in order with other sends. On an error the
- * buffer is released all the same. Returns as transport_send. */
+/* Sends a lent buffer whole and gives it back to the engine; in order with other sends. On an error
+ * the buffer is released all the same. Returns as transport_send. */
 int transport_send_buffer(struct transport *transport, uint64_t conn,
                           const struct transport_buffer *buffer);
 
@@ -180,23 +187,25 @@ int transport_send_buffer(struct transport *transport, uint64_t conn,
 void transport_buffer_release(struct transport *transport, uint64_t conn,
                               const struct transport_buffer *buffer);
 
-/* Asks a `pull` connection for its next DATA or PEER_FIN; no effect while one is asked for. Returns 0 or
- * -EBADF. */
+/* Asks a `pull` connection for its next DATA or PEER_FIN; no effect while one is asked for. Returns
+ * 0 or -EBADF. */
 int transport_recv(struct transport *transport, uint64_t conn);
 
-/* Sends a FIN after what is queued; receiving goes on. Failure comes as FAILED. Returns 0 or -EBADF. */
+/* Sends a FIN after what is queued; receiving goes on. Failure comes as FAILED. Returns 0 or
+ * -EBADF. */
 int transport_shutdown_write(struct transport *transport, uint64_t conn);
 
-/* Closes: pending sends and receives are given up, no event but CLOSED follows, whose time is that of
- * close()'s return. Queued bytes that were not handed over yet are lost: wait for SENT first. Returns 0
- * or -EBADF; a second close is refused with -EBADF. */
+/* Closes: pending sends and receives are given up, no event but CLOSED follows, whose time is that
+ * of close()'s return. Queued bytes that were not handed over yet are lost: wait for SENT first.
+ * Returns 0 or -EBADF; a second close is refused with -EBADF. */
 int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how);
 
 /* Arms the connection's one timer, or moves it; CLOCK_NEVER disarms. Returns 0 or -EBADF. */
 int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns);
 
-/* Waits for events until `until_ns` at the latest (a past time: does not wait), handles everything that
- * is ready, expires timers, and returns. Returns 0 or -errno (the engine is broken: give up). */
+/* Waits for events until `until_ns` at the latest (a past time: does not wait), handles everything
+ * that is ready, expires timers, and returns. Returns 0 or -errno (the engine is broken: give up).
+ */
 int transport_poll(struct transport *transport, uint64_t until_ns);
 
 /* Makes a transport_poll that waits, or the next one, return soon. From any thread, and safe in a
@@ -221,8 +230,9 @@ struct transport_feature {
     enum transport_feature_state state;
 };
 
-/* Lists the engine's optional features with their state; returns how many, at most `max`. The strings are
- * static. `transport` may be NULL: then the state is what a probe of this kernel says. */
+/* Lists the engine's optional features with their state; returns how many, at most `max`. The
+ * strings are static. `transport` may be NULL: then the state is what a probe of this kernel says.
+ */
 size_t transport_features(const struct transport *transport, struct transport_feature *features,
                           size_t max);
 
@@ -239,14 +249,15 @@ enum transport_engine transport_engine_of(const struct transport *transport);
 /* Shows the counters (transport/counters.def); borrowed, updated by the owner's thread. */
 struct counter_view transport_counters(const struct transport *transport);
 
-/* Copies the histogram of turn lengths, in ns: from the return of one wait to the start of the next. */
+/* Copies the histogram of turn lengths, in ns: from the return of one wait to the start of the
+ * next. */
 void transport_turns(const struct transport *transport, struct hist *turns);
 
 /* Counts the bytes of memory that the transport holds for connections and buffers. */
 uint64_t transport_memory_bytes(const struct transport *transport);
 
-/* Takes a census of the connections by TCP state. Returns 0, or -ENOTSUP for the kernel's engines: there
- * the kernel knows, and tcpstat asks it. */
+/* Takes a census of the connections by TCP state. Returns 0, or -ENOTSUP for the kernel's engines:
+ * there the kernel knows, and tcpstat asks it. */
 int transport_census(struct transport *transport, struct tcp_state_counts *counts);
 
 #endif

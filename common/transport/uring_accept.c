@@ -1,10 +1,10 @@
 /* Accepting on the io_uring engine.
  *
  * As long as there is plenty of room, one multishot request a listener accepts everything. It takes
- * connections faster than we can stop it, and closes those that find no slot, so when room gets short it
- * is cancelled and single accepts take over, never more of them than there are connections and slots
- * left; what must wait stays in the listener's backlog, whole. When a ring's table fills, the next ring
- * accepts. */
+ * connections faster than we can stop it, and closes those that find no slot, so when room gets
+ * short it is cancelled and single accepts take over, never more of them than there are connections
+ * and slots left; what must wait stays in the listener's backlog, whole. When a ring's table fills,
+ * the next ring accepts. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -25,13 +25,15 @@ static uint32_t singles_armed(const struct uring_engine *engine)
     return armed;
 }
 
-/* Counts the slots that a ring has left for accepts; without direct descriptors there is no table. */
+/* Counts the slots that a ring has left for accepts; without direct descriptors there is no table.
+ */
 static uint32_t ring_room(const struct uring_engine *engine, uint32_t ring)
 {
     return uring_has(engine, URING_FEATURE_DIRECT) ? engine->rings[ring]->slots_free : UINT32_MAX;
 }
 
-/* Counts the connections that may still be accepted: by conns_max, and by the accepting ring's table. */
+/* Counts the connections that may still be accepted: by conns_max, and by the accepting ring's
+ * table. */
 static uint32_t accept_room(const struct uring_engine *engine)
 {
     uint32_t conns = engine->head.config.conns_max - engine->head.conns.live_count;
@@ -76,7 +78,8 @@ static void accept_issue(struct uring_engine *engine, uint32_t index, bool multi
     struct uring_listener *listener = &engine->listeners[index];
     struct io_uring_sqe *sqe = uring_sqe(&engine->rings[engine->accept_ring]->uring);
     if (uring_has(engine, URING_FEATURE_DIRECT)) {
-        io_uring_prep_accept_direct(sqe, listener->fd, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
+        io_uring_prep_accept(sqe, listener->fd, NULL, NULL, 0);
+        sqe->file_index = IORING_FILE_INDEX_ALLOC;
     } else {
         io_uring_prep_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
     }
@@ -136,7 +139,8 @@ int uring_listen(struct transport *transport, struct endpoint *address,
 {
     struct uring_engine *engine = uring_engine_of(transport);
     if (engine->listener_count == TRANSPORT_LISTENERS_MAX) {
-        return failure_set(failure, ENOBUFS, "at most %u listeners a worker", TRANSPORT_LISTENERS_MAX);
+        return failure_set(failure, ENOBUFS, "at most %u listeners a worker",
+                           TRANSPORT_LISTENERS_MAX);
     }
     int fd = socket_listen(address, options, 0, failure);
     if (fd < 0) {

@@ -9,8 +9,8 @@
 
 /* state_allowed[from][to] */
 static const bool state_allowed[4][4] = {
-    [URING_CONN_SETUP] = {[URING_CONN_CONNECTING] = true, [URING_CONN_OPEN] = true,
-                          [URING_CONN_CLOSING] = true},
+    [URING_CONN_SETUP] =
+        {[URING_CONN_CONNECTING] = true, [URING_CONN_OPEN] = true, [URING_CONN_CLOSING] = true},
     [URING_CONN_CONNECTING] = {[URING_CONN_OPEN] = true, [URING_CONN_CLOSING] = true},
     [URING_CONN_OPEN] = {[URING_CONN_CLOSING] = true},
 };
@@ -71,13 +71,12 @@ static void setup_in_ring(struct uring_engine *engine, struct uring_conn *conn)
     sqe->flags |= IOSQE_IO_LINK;
     for (size_t i = 0; i < count; i++) {
         sqe = uring_conn_sqe(engine, conn);
-        uring_prep_setsockopt(sqe, conn->file, list[i].level, list[i].name, list[i].value,
-                              list[i].length);
+        uring_prep_setsockopt(sqe, conn->file, &list[i]);
         setup_link(sqe, conn, i + 1 == count && !bound);
     }
     if (bound) {
-        socklen_t length =
-            conn->source.any.sa_family == AF_INET ? sizeof(conn->source.v4) : sizeof(conn->source.v6);
+        socklen_t length = conn->source.any.sa_family == AF_INET ? sizeof(conn->source.v4)
+                                                                 : sizeof(conn->source.v6);
         sqe = uring_conn_sqe(engine, conn);
         uring_prep_bind(sqe, conn->file, &conn->source.any, length);
         setup_link(sqe, conn, true);
@@ -85,7 +84,8 @@ static void setup_in_ring(struct uring_engine *engine, struct uring_conn *conn)
 }
 
 /* Makes the socket by plain calls and puts it into the ring's table where it is to live there. */
-static int setup_by_calls(struct uring_engine *engine, struct uring_conn *conn, const struct flow *flow)
+static int setup_by_calls(struct uring_engine *engine, struct uring_conn *conn,
+                          const struct flow *flow)
 {
     struct uring_ring *ring = uring_conn_ring(engine, conn);
     int fd = socket_open_client(flow, &conn->options, 0);
@@ -109,11 +109,13 @@ static int setup_by_calls(struct uring_engine *engine, struct uring_conn *conn, 
 
 static bool setup_fits_ring(const struct uring_engine *engine)
 {
-    return uring_has(engine, URING_FEATURE_SOCKET_OP) && uring_has(engine, URING_FEATURE_SETSOCKOPT_OP) &&
+    return uring_has(engine, URING_FEATURE_SOCKET_OP) &&
+           uring_has(engine, URING_FEATURE_SETSOCKOPT_OP) &&
            uring_has(engine, URING_FEATURE_BIND_OP);
 }
 
-void uring_conn_init(struct uring_conn *conn, uint32_t ring, const struct transport_conn_options *options)
+void uring_conn_init(struct uring_conn *conn, uint32_t ring,
+                     const struct transport_conn_options *options)
 {
     conn->ring = (uint8_t)ring;
     conn->options = *options;
@@ -149,13 +151,14 @@ int uring_connect(struct transport *transport, struct transport_conn *base, cons
     return rc;
 }
 
-/* Queues close(), and before it the end of what is still in the kernel: a pending operation would hold
- * the socket open. */
+/* Queues close(), and before it the end of what is still in the kernel: a pending operation would
+ * hold the socket open. */
 static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
 {
     struct io_uring_sqe *sqe;
     if (conn->pending != 0) {
-        unsigned flags = IORING_ASYNC_CANCEL_ALL | (conn->direct ? IORING_ASYNC_CANCEL_FD_FIXED : 0u);
+        unsigned flags =
+            IORING_ASYNC_CANCEL_ALL | (conn->direct ? IORING_ASYNC_CANCEL_FD_FIXED : 0u);
         sqe = uring_conn_sqe(engine, conn);
         io_uring_prep_cancel_fd(sqe, conn->file, flags);
         io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CANCEL, conn->head.handle));
@@ -169,7 +172,8 @@ static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
     io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));
 }
 
-/* Sets the option that makes close() act as asked for, where the socket was set up for another way. */
+/* Sets the option that makes close() act as asked for, where the socket was set up for another way.
+ */
 static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
                           enum transport_close_how how)
 {
@@ -189,8 +193,7 @@ static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
         return;
     }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    uring_prep_setsockopt(sqe, conn->file, option[0].level, option[0].name, option[0].value,
-                          option[0].length);
+    uring_prep_setsockopt(sqe, conn->file, &option[0]);
     uring_conn_sqe_set(sqe, conn, URING_OP_CANCEL);
 }
 
@@ -204,7 +207,8 @@ static void close_start(struct uring_engine *engine, struct uring_conn *conn)
         close_issue(engine, conn);
         return;
     }
-    /* There is no file to close; CLOSED still has to come from a completion, never from this call. */
+    /* There is no file to close; CLOSED still has to come from a completion, never from this call.
+     */
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_nop(sqe);
     io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));

@@ -1,8 +1,9 @@
 /* Data on the io_uring engine: receives into the kernel's choice of buffer, sends from it.
  *
- * A received buffer is lent to the handler and, when it is sent, goes to the kernel from where it is. The
- * sends of a connection form a queue, linked through the buffers themselves; one is in the kernel at a
- * time. A connection that holds its whole credit of buffers stops receiving until it gives some back. */
+ * A received buffer is lent to the handler and, when it is sent, goes to the kernel from where it
+ * is. The sends of a connection form a queue, linked through the buffers themselves; one is in the
+ * kernel at a time. A connection that holds its whole credit of buffers stops receiving until it
+ * gives some back. */
 #include <errno.h>
 
 #include "base/assert.h"
@@ -172,7 +173,8 @@ static void recv_end(struct uring_engine *engine, struct uring_conn *conn, int r
     }
 }
 
-void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn, const struct io_uring_cqe *cqe)
+void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn,
+                   const struct io_uring_cqe *cqe)
 {
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
         conn->recv_armed = false;

@@ -75,8 +75,8 @@ err_free:
     return rc;
 }
 
-/* Closes what is open: closing the rings drops the direct descriptors, whose sockets were given linger 0
- * beforehand where that can be done. */
+/* Closes what is open: closing the rings drops the direct descriptors, whose sockets were given
+ * linger 0 beforehand where that can be done. */
 static void destroy(struct transport *transport)
 {
     struct uring_engine *engine = uring_engine_of(transport);
@@ -235,13 +235,14 @@ static void wake(struct transport *transport)
     (void)written;
 }
 
-static size_t list_features(uint64_t present, uint64_t off, struct transport_feature *features, size_t max)
+static size_t list_features(uint64_t present, uint64_t off, struct transport_feature *features,
+                            size_t max)
 {
     size_t count = URING_FEATURE_COUNT < max ? URING_FEATURE_COUNT : max;
     for (size_t i = 0; i < count; i++) {
         const struct uring_feature_info *info = &uring_feature_infos[i];
-        features[i] = (struct transport_feature){info->name, info->since, info->help, info->fallback,
-                                                 TRANSPORT_FEATURE_MISSING};
+        features[i] = (struct transport_feature){info->name, info->since, info->help,
+                                                 info->fallback, TRANSPORT_FEATURE_MISSING};
         if (off >> i & 1) {
             features[i].state = TRANSPORT_FEATURE_OFF;
         } else if (present >> i & 1) {

@@ -2,15 +2,15 @@
  *
  * Layer: L4, private to common/transport.
  *
- * A worker has one ring, and further ones where the table of direct descriptors, which RLIMIT_NOFILE
- * bounds for each ring, is smaller than the population. The first ring waits; the others wake it through a
- * registered eventfd. A connection stays on the ring where it was made.
+ * A worker has one ring, and further ones where the table of direct descriptors, which
+ * RLIMIT_NOFILE bounds for each ring, is smaller than the population. The first ring waits; the
+ * others wake it through a registered eventfd. A connection stays on the ring where it was made.
  *
  *   connection      SETUP --socket, options, bind done--> CONNECTING --connect done--> OPEN
  *   (accepted ones begin as OPEN)      any --transport_close--> CLOSING --last completion--> gone
  *
- * `pending` counts the completions that the kernel still owes a connection; its record goes when that is
- * zero and close() has returned, so that no completion ever finds a stranger's record. */
+ * `pending` counts the completions that the kernel still owes a connection; its record goes when
+ * that is zero and close() has returned, so that no completion ever finds a stranger's record. */
 #ifndef FINWAIT_TRANSPORT_URING_ENGINE_H
 #define FINWAIT_TRANSPORT_URING_ENGINE_H
 
@@ -22,10 +22,10 @@
 #define URING_CQ_ENTRIES 8192u
 #define URING_RINGS_MAX 64u
 #define URING_TABLE_MAX (1u << 20)
-#define URING_GROUPS_MAX 1024u        /* of receive buffers, per ring */
-#define URING_GROUP_FIRST 256u        /* buffers in a ring's first group: what a busy ring has lent */
-#define URING_GROUP_NEXT 2048u        /* buffers in each further one */
-#define URING_SINGLE_ACCEPTS 16u      /* single accepts that are armed at a time */
+#define URING_GROUPS_MAX 1024u   /* of receive buffers, per ring */
+#define URING_GROUP_FIRST 256u   /* buffers in a ring's first group: what a busy ring has lent */
+#define URING_GROUP_NEXT 2048u   /* buffers in each further one */
+#define URING_SINGLE_ACCEPTS 16u /* single accepts that are armed at a time */
 
 /* A buffer's id: ring in the top 6 bits, then 10 bits of group, then 16 of index. */
 #define URING_ID_RING_SHIFT 26
@@ -67,7 +67,8 @@ struct uring_conn {
     bool pull;
     bool recv_wanted; /* pull: asked for */
     bool recv_armed;
-    bool recv_single; /* was a hoarder once: receives one buffer at a time since, within its credit */
+    bool recv_single;  /* was a hoarder once: receives one buffer at a time since, within its credit
+                        */
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
     bool sending;
@@ -77,16 +78,16 @@ struct uring_conn {
     bool closed; /* close() has returned */
     int32_t file;
     uint32_t pending;
-    uint32_t held; /* lent buffers */
+    uint32_t held;       /* lent buffers */
     uint32_t recv_group; /* of the receive that is armed */
-    int error;     /* SETUP: the first; CLOSING: close()'s */
+    int error;           /* SETUP: the first; CLOSING: close()'s */
     uint64_t closed_ns;
     const uint8_t *data; /* transport_send's memory; NULL: none pending */
     uint64_t data_bytes;
     uint32_t data_next; /* the queue's link behind it */
     uint32_t queue_first;
     uint32_t queue_last;
-    uint64_t sent; /* bytes of queue_first that are out */
+    uint64_t sent;         /* bytes of queue_first that are out */
     uint64_t starved_next; /* handle */
     union socket_address source;
     union socket_address target;
@@ -96,7 +97,8 @@ struct uring_conn {
 struct uring_ring {
     struct uring uring;
     uint32_t slots_free; /* of the table */
-    uint32_t slots_ours; /* [slots_ours, table_size) are given out by us, the rest by the kernel's accept */
+    uint32_t slots_ours; /* [slots_ours, table_size) are given out by us, the rest by the kernel's
+                            accept */
     uint32_t *free_slots;
     uint32_t free_count; /* of free_slots */
     uint32_t group_count;
@@ -143,7 +145,8 @@ static inline struct uring_engine *uring_engine_of(struct transport *transport)
     return (struct uring_engine *)transport;
 }
 
-static inline struct uring_ring *uring_conn_ring(struct uring_engine *engine, const struct uring_conn *conn)
+static inline struct uring_ring *uring_conn_ring(struct uring_engine *engine,
+                                                 const struct uring_conn *conn)
 {
     return engine->rings[conn->ring];
 }
@@ -153,7 +156,8 @@ static inline bool uring_has(const struct uring_engine *engine, enum uring_featu
     return (engine->features >> feature & 1) != 0;
 }
 
-/* uring_engine.c: reads an eventfd in the first ring; `which` is the ring that signals it, 0: transport_wake. */
+/* uring_engine.c: reads an eventfd in the first ring; `which` is the ring that signals it, 0:
+ * transport_wake. */
 void uring_wake_arm(struct uring_engine *engine, int fd, uint64_t *value, uint64_t which);
 
 /* uring_rings.c: rings, their tables and buffers. */
@@ -183,7 +187,8 @@ int uring_connect(struct transport *transport, struct transport_conn *conn, cons
 void uring_shutdown_write(struct transport *transport, struct transport_conn *conn);
 void uring_close_conn(struct transport *transport, struct transport_conn *conn,
                       enum transport_close_how how);
-void uring_conn_init(struct uring_conn *conn, uint32_t ring, const struct transport_conn_options *options);
+void uring_conn_init(struct uring_conn *conn, uint32_t ring,
+                     const struct transport_conn_options *options);
 void uring_conn_state_set(struct uring_conn *conn, enum uring_conn_state state);
 void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn);
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn);
@@ -210,7 +215,8 @@ void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn);
 void uring_send_next(struct uring_engine *engine, struct uring_conn *conn);
 /* Gives up what is queued and what waits for a buffer. */
 void uring_data_stop(struct uring_engine *engine, struct uring_conn *conn);
-void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn, const struct io_uring_cqe *cqe);
+void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn,
+                   const struct io_uring_cqe *cqe);
 void uring_on_send(struct uring_engine *engine, struct uring_conn *conn, int result);
 
 #endif

@@ -20,7 +20,8 @@ struct uring_buffers *uring_group_of(struct uring_engine *engine, uint32_t id, u
     return &engine->rings[id >> URING_ID_RING_SHIFT]->groups[group];
 }
 
-/* Splits the table: the lower part for the kernel's accept to fill, the upper for slots that we name. */
+/* Splits the table: the lower part for the kernel's accept to fill, the upper for slots that we
+ * name. */
 static int slots_init(const struct uring_engine *engine, struct uring_ring *ring)
 {
     uint32_t size = ring->uring.table_size;
@@ -47,8 +48,8 @@ static int slots_init(const struct uring_engine *engine, struct uring_ring *ring
     return 0;
 }
 
-/* The first ring waits on a further one through an eventfd: polling a ring that defers its task work from
- * another ring has been seen to lose wake-ups. */
+/* The first ring waits on a further one through an eventfd: polling a ring that defers its task
+ * work from another ring has been seen to lose wake-ups. */
 static int eventfd_init(struct uring_ring *ring)
 {
     ring->eventfd = eventfd(0, EFD_CLOEXEC);
@@ -74,8 +75,9 @@ static void ring_free(struct uring_ring *ring)
 
 static int group_add(struct uring_engine *engine, struct uring_ring *ring, uint32_t count)
 {
-    int rc = uring_buffers_open(&ring->groups[ring->group_count], &ring->uring,
-                                (uint16_t)ring->group_count, count, engine->head.config.buffer_bytes);
+    int rc =
+        uring_buffers_open(&ring->groups[ring->group_count], &ring->uring,
+                           (uint16_t)ring->group_count, count, engine->head.config.buffer_bytes);
     if (rc == 0) {
         ring->group = ring->group_count++;
     }
@@ -98,7 +100,8 @@ static int ring_fill(struct uring_engine *engine, struct uring_ring *ring, bool 
 int uring_rings_add(struct uring_engine *engine, struct failure *failure)
 {
     if (engine->ring_count == URING_RINGS_MAX) {
-        return failure_set(failure, ENOBUFS, "io_uring: %u rings are open, the most that there may be",
+        return failure_set(failure, ENOBUFS,
+                           "io_uring: %u rings are open, the most that there may be",
                            URING_RINGS_MAX);
     }
     struct uring_ring *ring = calloc(1, sizeof(*ring));
@@ -119,7 +122,8 @@ int uring_rings_add(struct uring_engine *engine, struct failure *failure)
     rc = ring_fill(engine, ring, first);
     if (rc != 0) {
         ring_free(ring);
-        return failure_set(failure, -rc, "io_uring: cannot prepare a ring: %s", failure_errno_words(-rc));
+        return failure_set(failure, -rc, "io_uring: cannot prepare a ring: %s",
+                           failure_errno_words(-rc));
     }
     engine->rings[engine->ring_count++] = ring;
     if (!first) {
@@ -167,11 +171,12 @@ void uring_slot_give(struct uring_ring *ring, int32_t slot)
     }
 }
 
-/* Tells how many groups a ring may have: enough for every connection to hold its whole credit, and for
- * what a multishot receive takes before it is stopped. */
+/* Tells how many groups a ring may have: enough for every connection to hold its whole credit, and
+ * for what a multishot receive takes before it is stopped. */
 static uint32_t groups_max(const struct uring_engine *engine)
 {
-    uint64_t buffers = (uint64_t)engine->head.config.conns_max * (engine->head.config.read_credit + 2);
+    uint64_t buffers =
+        (uint64_t)engine->head.config.conns_max * (engine->head.config.read_credit + 2);
     uint64_t groups = 2 + buffers / URING_GROUP_NEXT;
     return groups < URING_GROUPS_MAX ? (uint32_t)groups : URING_GROUPS_MAX;
 }
@@ -192,7 +197,7 @@ uint64_t uring_rings_memory(const struct uring_engine *engine)
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < engine->ring_count; i++) {
         const struct uring_ring *ring = engine->rings[i];
-        bytes += ring->uring.ring.ring_sz;
+        bytes += ring->uring.ring.sq.ring_sz + ring->uring.ring.cq.ring_sz;
         for (uint32_t group = 0; group < ring->group_count; group++) {
             bytes += ring->groups[group].data_bytes;
         }

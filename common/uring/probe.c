@@ -37,13 +37,14 @@ static bool op_known(const struct io_uring_probe *probe, int op)
 static bool setsockopt_works(struct io_uring *ring)
 {
     static const int on = 1;
+    const struct socket_option option = {IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return false;
     }
     struct io_uring_cqe *cqe;
     bool works = false;
-    uring_prep_setsockopt(io_uring_get_sqe(ring), fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    uring_prep_setsockopt(io_uring_get_sqe(ring), fd, &option);
     if (io_uring_submit_and_wait(ring, 1) == 1 && io_uring_peek_cqe(ring, &cqe) == 0) {
         works = cqe->res == 0;
         io_uring_cqe_seen(ring, cqe);
@@ -83,8 +84,8 @@ static uint64_t probe_features(struct io_uring *ring, const struct io_uring_prob
     if (io_uring_register_ring_fd(ring) == 1) {
         found |= URING_BIT(RING_FD);
     }
-    /* Multishot accept has no mark of its own; it came with the SOCKET operation, and multishot receive
-     * with SEND_ZC. */
+    /* Multishot accept has no mark of its own; it came with the SOCKET operation, and multishot
+     * receive with SEND_ZC. */
     if (op_known(probe, IORING_OP_SOCKET)) {
         found |= URING_BIT(DIRECT) | URING_BIT(SOCKET_OP) | URING_BIT(ACCEPT_MULTISHOT);
     }
@@ -105,20 +106,25 @@ static int probe_failed(struct failure *failure, int error)
     switch (error) {
     case EPERM:
     case EACCES:
-        return failure_set(failure, error, "io_uring is forbidden here (sysctl kernel.io_uring_disabled "
-                                           "or a container's seccomp filter); use --engine epoll");
+        return failure_set(failure, error,
+                           "io_uring is forbidden here (sysctl kernel.io_uring_disabled "
+                           "or a container's seccomp filter); use --engine epoll");
     case ENOSYS:
-        return failure_set(failure, error, "this kernel is built without io_uring; use --engine epoll");
+        return failure_set(failure, error,
+                           "this kernel is built without io_uring; use --engine epoll");
     case EMFILE:
     case ENFILE:
-        return failure_set(failure, error, "io_uring: no descriptor left for a ring; raise RLIMIT_NOFILE "
-                                           "(ulimit -n)");
+        return failure_set(failure, error,
+                           "io_uring: no descriptor left for a ring; raise RLIMIT_NOFILE "
+                           "(ulimit -n)");
     case ENOMEM:
-        return failure_set(failure, error, "io_uring: out of memory, or over RLIMIT_MEMLOCK "
-                                           "(ulimit -l); use --engine epoll");
+        return failure_set(failure, error,
+                           "io_uring: out of memory, or over RLIMIT_MEMLOCK "
+                           "(ulimit -l); use --engine epoll");
     default:
-        return failure_set(failure, EOPNOTSUPP, "this kernel's io_uring lacks buffer rings or sparse file "
-                                                "tables (Linux 5.19): %s; use --engine epoll",
+        return failure_set(failure, EOPNOTSUPP,
+                           "this kernel's io_uring lacks buffer rings or sparse file "
+                           "tables (Linux 5.19): %s; use --engine epoll",
                            strerror(error));
     }
 }

@@ -28,8 +28,10 @@ static unsigned setup_flags(uint64_t features)
 static int open_failed(struct failure *failure, int error, const char *what)
 {
     if (error == EMFILE || error == ENFILE) {
-        return failure_set(failure, error, "io_uring: %s: no descriptors left; raise RLIMIT_NOFILE "
-                                           "(ulimit -n)", what);
+        return failure_set(failure, error,
+                           "io_uring: %s: no descriptors left; raise RLIMIT_NOFILE "
+                           "(ulimit -n)",
+                           what);
     }
     return failure_set(failure, error, "io_uring: %s: %s", what, strerror(error));
 }
@@ -70,8 +72,8 @@ struct io_uring_sqe *uring_sqe(struct uring *uring)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
     while (sqe == NULL) {
         uring->enters++;
-        /* -EBUSY and -EAGAIN mean that the completion queue must be worked off first; the kernel keeps
-         * completions that do not fit, so another try takes them over. */
+        /* -EBUSY and -EAGAIN mean that the completion queue must be worked off first; the kernel
+         * keeps completions that do not fit, so another try takes them over. */
         int rc = io_uring_submit_and_get_events(&uring->ring);
         ASSERT(rc >= 0 || rc == -EBUSY || rc == -EAGAIN || rc == -EINTR);
         sqe = io_uring_get_sqe(&uring->ring);
@@ -91,7 +93,8 @@ void uring_reserve(struct uring *uring, uint32_t count)
 
 static int enter_result(int rc)
 {
-    /* A full completion queue, a signal and a time-out are all reasons to look at the completions. */
+    /* A full completion queue, a signal and a time-out are all reasons to look at the completions.
+     */
     if (rc >= 0 || rc == -EBUSY || rc == -EAGAIN || rc == -EINTR || rc == -ETIME) {
         return 0;
     }
@@ -122,20 +125,20 @@ bool uring_has_work(struct uring *uring)
            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address, socklen_t length)
+void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address,
+                     socklen_t length)
 {
     io_uring_prep_rw(URING_OP_BIND, sqe, fd, address, 0, length);
 }
 
-void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, int level, int name, const void *value,
-                           socklen_t length)
+void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, const struct socket_option *option)
 {
-    /* The fields have names of their own only in newer headers: cmd_op lies over off, level and optname
-     * over addr, optlen over splice_fd_in, optval over addr3. */
-    uint32_t words[2] = {(uint32_t)level, (uint32_t)name};
+    /* The fields have names of their own only in newer headers: cmd_op lies over off, level and
+     * optname over addr, optlen over splice_fd_in, optval over addr3. */
+    uint32_t words[2] = {(uint32_t)option->level, (uint32_t)option->name};
     io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, URING_CMD_SETSOCKOPT);
     memcpy(&sqe->addr, words, sizeof(words));
-    sqe->splice_fd_in = (int32_t)length;
+    sqe->splice_fd_in = (int32_t)option->length;
     sqe->__pad2[0] = 0;
-    sqe->addr3 = (uint64_t)(uintptr_t)value;
+    sqe->addr3 = (uint64_t)(uintptr_t)option->value;
 }

@@ -1,10 +1,11 @@
 /* io_uring: what this kernel has, ring set-up, submission, waiting, and receive buffers in groups.
  *
- * Layer: L1. A ring belongs to the one thread that opened it. Memory: the ring's is the kernel's and
- * ours to unmap in uring_close; buffers are mapped in groups of their own. Time comes in as durations.
+ * Layer: L1. A ring belongs to the one thread that opened it. Memory: the ring's is the kernel's
+ * and ours to unmap in uring_close; buffers are mapped in groups of their own. Time comes in as
+ * durations.
  *
- * Features are probed, never inferred from a version string, and each can be forced off, so that every
- * fall-back can be tested on a kernel that has them all. */
+ * Features are probed, never inferred from a version string, and each can be forced off, so that
+ * every fall-back can be tested on a kernel that has them all. */
 #ifndef FINWAIT_URING_URING_H
 #define FINWAIT_URING_URING_H
 
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "base/sockopt.h"
 
 enum uring_feature {
 #define FEATURE(id, name, since, help, fallback) URING_FEATURE_##id,
@@ -32,9 +34,9 @@ struct uring_feature_info {
 
 extern const struct uring_feature_info uring_feature_infos[URING_FEATURE_COUNT];
 
-/* Finds out which features this kernel has, leaving out those in `off`. Stores their bits. Returns 0, or
- * -errno with the text set when io_uring cannot be used at all: forbidden (EPERM), not built in (ENOSYS),
- * or without the buffer rings and sparse file tables of Linux 5.19 (EOPNOTSUPP). */
+/* Finds out which features this kernel has, leaving out those in `off`. Stores their bits. Returns
+ * 0, or -errno with the text set when io_uring cannot be used at all: forbidden (EPERM), not built
+ * in (ENOSYS), or without the buffer rings and sparse file tables of Linux 5.19 (EOPNOTSUPP). */
 int uring_probe(uint64_t off, uint64_t *features, struct failure *failure);
 
 struct uring {
@@ -62,11 +64,12 @@ struct io_uring_sqe *uring_sqe(struct uring *uring);
 /* Makes room for `count` SQEs, so that a linked chain does not straddle two submissions. */
 void uring_reserve(struct uring *uring, uint32_t count);
 
-/* Submits what is queued and runs the kernel's deferred work, without waiting. Returns 0 or -errno. */
+/* Submits what is queued and runs the kernel's deferred work, without waiting. Returns 0 or -errno.
+ */
 int uring_flush(struct uring *uring);
 
-/* Submits and waits for one completion, for at most `timeout_ns`. Returns 0 (also when time ran out or a
- * signal came) or -errno. */
+/* Submits and waits for one completion, for at most `timeout_ns`. Returns 0 (also when time ran out
+ * or a signal came) or -errno. */
 int uring_wait(struct uring *uring, uint64_t timeout_ns);
 
 /* Tells whether completions or deferred work are waiting; no system call. */
@@ -74,9 +77,9 @@ bool uring_has_work(struct uring *uring);
 
 /* Prepare operations that liburing 2.3 does not know. The option's value must stay valid until the
  * operation completes. */
-void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address, socklen_t length);
-void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, int level, int name, const void *value,
-                           socklen_t length);
+void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address,
+                     socklen_t length);
+void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, const struct socket_option *option);
 
 /* A group of receive buffers that the kernel picks from. */
 struct uring_buffers {
