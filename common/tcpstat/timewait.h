@@ -1,0 +1,70 @@
+/* The TIME_WAIT model: from samples of how many were made and how many are alive, how long one
+ * lives, and how many there will be.
+ *
+ * Layer: tcpstat (L1). Pure functions of the samples; no clock, no memory of their own.
+ *
+ * What the samples mean (Linux): `made` is TcpExt TW + TWKilled, which rise as a TIME_WAIT begins,
+ * by its planned length; a FIN_WAIT_2 that lost its socket is such a record too, and counts. `live`
+ * is sockstat's tw. So what has ended is made - live. TIME_WAITs end in the order in which they
+ * began, except for those that a new connection took over (TWRecycled); where these are many, the
+ * lifetime is how long records stay, and no longer the kernel's constant. At tcp_max_tw_buckets
+ * none is made, and TCPTimeWaitOverflow counts the sockets that closed without.
+ *
+ * Linux keeps a TIME_WAIT 60 s and up to one granule of its timer wheel more: 2.05 s at HZ 250, 4 s
+ * at HZ 1000. */
+#ifndef FINWAIT_TCPSTAT_TIMEWAIT_H
+#define FINWAIT_TCPSTAT_TIMEWAIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+/* Before anything was measured: 60 s and half of HZ 250's granule. */
+#define TIMEWAIT_LIFETIME_ASSUMED_NS (UINT64_C(61024) * NS_PER_MS)
+
+/* Beyond this after the rate became steady, every TIME_WAIT of before has ended, at any HZ. */
+#define TIMEWAIT_LIFETIME_MAX_NS (UINT64_C(65) * NS_PER_SEC)
+
+struct timewait_sample {
+    uint64_t at_ns;
+    uint64_t made;     /* since the namespace began */
+    uint64_t live;     /* now */
+    uint64_t recycled; /* since the namespace began */
+};
+
+struct timewait_config {
+    uint64_t buckets_max;         /* tcp_max_tw_buckets; 0: not known, no cap */
+    double close_rate_per_sec;    /* TIME_WAITs to come, when the caller knows it; 0: as measured */
+    uint64_t lifetime_assumed_ns; /* until it was measured; 0: TIMEWAIT_LIFETIME_ASSUMED_NS */
+};
+
+struct timewait_estimate {
+    uint64_t live;            /* at the last sample */
+    double made_per_sec;      /* over the steady stretch that the samples end in */
+    double ended_per_sec;     /* over the same */
+    uint64_t steady_since_ns; /* where that stretch begins */
+
+    uint64_t lifetime_ns;      /* mean; measured, or else as assumed */
+    bool lifetime_is_measured; /* from at least TIMEWAIT_SPAN_MIN_NS worth of ended ones */
+    uint64_t lifetime_ended;   /* TIME_WAITs that were followed from begin to end */
+    double recycled_share; /* of those made while sampled: over some 0.01, the order is broken */
+
+    uint64_t plateau;       /* forecast: rate x lifetime, at most buckets_max */
+    bool plateau_is_capped; /* by buckets_max */
+
+    bool at_plateau;         /* steady for longer than any lifetime: the next two are set */
+    double plateau_measured; /* mean of live since then */
+    double plateau_error;    /* measured / forecast - 1 */
+};
+
+/* Entry times that the followed TIME_WAITs must span, so that the timer's granule averages out. */
+#define TIMEWAIT_SPAN_MIN_NS (UINT64_C(4100) * NS_PER_MS)
+
+/* Estimates from samples in ascending order of time. Requires count >= 1. A forecast as it would
+ * have been made earlier is the estimate of the samples up to then. */
+void timewait_estimate(const struct timewait_sample *samples, size_t count,
+                       const struct timewait_config *config, struct timewait_estimate *estimate);
+
+#endif

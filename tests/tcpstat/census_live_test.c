@@ -1,0 +1,382 @@
+/* The census against sockets that the test made: in a namespace of its own, every state that Linux
+ * shows, over IPv4 and IPv6, in known numbers.
+ *
+ * The states are held without help from a packet filter: a listener with a full accept queue drops
+ * SYNs (SYN_SENT), one with TCP_DEFER_ACCEPT keeps the handshake's request socket (SYN_RECEIVED),
+ * and a peer that does not read keeps a FIN behind unsent data (FIN_WAIT_1, CLOSING, LAST_ACK). */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "tcpstat/census.h"
+#include "tcpstat/counters.h"
+#include "tcpstat/namespace.h"
+
+#define PORT_PLAIN 7000
+#define PORT_FULL 7001
+#define PORT_DEFERRED 7002
+
+/* How long the kernel may take to bring the sockets where the test put them. */
+#define SETTLE_NS (UINT64_C(5) * NS_PER_SEC)
+
+/* One connection's two descriptors; -1: closed. */
+struct pair {
+    int client;
+    int server;
+};
+
+/* What the test made in one family. */
+struct population {
+    int family;
+    int plain; /* listeners */
+    int full;
+    int deferred;
+    struct tcp_state_counts expected;
+};
+
+static struct sockaddr_storage loopback(int family, uint16_t port)
+{
+    struct sockaddr_storage address = {0};
+    if (family == AF_INET6) {
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+        *v6 = (struct sockaddr_in6){
+            .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
+    } else {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+        *v4 = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    }
+    return address;
+}
+
+static int make_listener(struct population *population, uint16_t port, int backlog)
+{
+    const int fd = socket(population->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    const int one = 1;
+    if (population->family == AF_INET6) {
+        assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)), 0);
+    }
+    const struct sockaddr_storage address = loopback(population->family, port);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    population->expected.n[TCP_STATE_LISTEN]++;
+    return fd;
+}
+
+static int start_connect(const struct population *population, uint16_t port, int flags)
+{
+    const int fd = socket(population->family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    assert_true(fd >= 0);
+    const struct sockaddr_storage address = loopback(population->family, port);
+    const int error = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    assert_true(error == 0 || errno == EINPROGRESS);
+    return fd;
+}
+
+static struct pair make_pair(struct population *population)
+{
+    struct pair pair = {.client = start_connect(population, PORT_PLAIN, 0)};
+    pair.server = accept4(population->plain, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(pair.server >= 0);
+    return pair;
+}
+
+/* Writes until the peer's window and our buffer are full. */
+static void fill(int fd)
+{
+    static const char block[65536];
+    while (send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void count(struct population *population, enum tcp_state state)
+{
+    population->expected.n[state]++;
+}
+
+static void make_established(struct population *population)
+{
+    make_pair(population);
+    count(population, TCP_STATE_ESTABLISHED);
+    count(population, TCP_STATE_ESTABLISHED);
+}
+
+static void make_half_closed(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    shutdown(pair.client, SHUT_WR);
+    count(population, TCP_STATE_FIN_WAIT_2);
+    count(population, TCP_STATE_CLOSE_WAIT);
+}
+
+/* The client is gone from its process, and Linux keeps it as a small record. */
+static void make_orphaned_half_closed(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    close(pair.client);
+    count(population, TCP_STATE_FIN_WAIT_2);
+    count(population, TCP_STATE_CLOSE_WAIT);
+}
+
+static void make_time_wait(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    char byte;
+    shutdown(pair.client, SHUT_WR);
+    assert_int_equal(read(pair.server, &byte, 1), 0);
+    close(pair.server);
+    assert_int_equal(read(pair.client, &byte, 1), 0);
+    close(pair.client);
+    count(population, TCP_STATE_TIME_WAIT);
+}
+
+static void make_fin_wait_1(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    fill(pair.client);
+    shutdown(pair.client, SHUT_WR);
+    count(population, TCP_STATE_FIN_WAIT_1);
+    count(population, TCP_STATE_ESTABLISHED);
+}
+
+/* The server's FIN arrives while the client's waits behind its data. */
+static void make_closing(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    fill(pair.client);
+    shutdown(pair.client, SHUT_WR);
+    shutdown(pair.server, SHUT_WR);
+    count(population, TCP_STATE_CLOSING);
+    count(population, TCP_STATE_FIN_WAIT_2);
+}
+
+static void make_last_ack(struct population *population)
+{
+    const struct pair pair = make_pair(population);
+    char byte;
+    shutdown(pair.client, SHUT_WR);
+    assert_int_equal(read(pair.server, &byte, 1), 0);
+    fill(pair.server);
+    shutdown(pair.server, SHUT_WR);
+    count(population, TCP_STATE_LAST_ACK);
+    count(population, TCP_STATE_FIN_WAIT_2);
+}
+
+/* A backlog of 0 takes one connection, which is established at both ends; the next SYNs are
+ * dropped. */
+static void make_syn_sent(struct population *population)
+{
+    start_connect(population, PORT_FULL, 0);
+    count(population, TCP_STATE_ESTABLISHED);
+    count(population, TCP_STATE_ESTABLISHED);
+    start_connect(population, PORT_FULL, SOCK_NONBLOCK);
+    count(population, TCP_STATE_SYN_SENT);
+}
+
+/* The handshake's last ACK is ignored until data comes. */
+static void make_syn_received(struct population *population)
+{
+    start_connect(population, PORT_DEFERRED, 0);
+    count(population, TCP_STATE_ESTABLISHED);
+    count(population, TCP_STATE_SYN_RECEIVED);
+}
+
+static void populate(struct population *population, int times)
+{
+    const int defer_sec = 60;
+    population->plain = make_listener(population, PORT_PLAIN, 128);
+    population->full = make_listener(population, PORT_FULL, 0);
+    population->deferred = make_listener(population, PORT_DEFERRED, 128);
+    assert_int_equal(setsockopt(population->deferred, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_sec,
+                                sizeof(defer_sec)),
+                     0);
+    make_syn_sent(population);
+    make_syn_received(population);
+    for (int i = 0; i < times; i++) {
+        make_established(population);
+        make_half_closed(population);
+        make_orphaned_half_closed(population);
+        make_time_wait(population);
+        make_fin_wait_1(population);
+        make_closing(population);
+        make_last_ack(population);
+    }
+}
+
+static struct population v4 = {.family = AF_INET};
+static struct population v6 = {.family = AF_INET6};
+
+static bool counts_equal(const struct tcp_state_counts *a, const struct tcp_state_counts *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void print_counts(const char *name, const struct tcp_state_counts *counts)
+{
+    fprintf(stderr, "%s:", name);
+    for (int state = 1; state < TCP_STATE_COUNT; state++) {
+        fprintf(stderr, " %s %llu", tcp_state_name((enum tcp_state)state),
+                (unsigned long long)counts->n[state]);
+    }
+    fprintf(stderr, "\n");
+}
+
+/* Counts until the sockets are where they were put, since a segment may be under way. */
+static void census_settled(struct census *census, struct census_result *result)
+{
+    const struct census_request request = {0};
+    const uint64_t deadline_ns = clock_now_ns() + SETTLE_NS;
+    do {
+        assert_int_equal(census_run(census, &request, result), 0);
+        if (counts_equal(&result->v4, &v4.expected) && counts_equal(&result->v6, &v6.expected)) {
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    } while (clock_now_ns() < deadline_ns);
+    print_counts("expected v4", &v4.expected);
+    print_counts("counted v4", &result->v4);
+    print_counts("expected v6", &v6.expected);
+    print_counts("counted v6", &result->v6);
+    fail_msg("the census differs from the sockets that were made");
+}
+
+static void test_every_state_is_counted_in_both_families(void **state)
+{
+    struct census *census = *state;
+    struct census_result result = {0};
+    census_settled(census, &result);
+    struct tcp_state_counts sum = v4.expected;
+    tcp_state_counts_add(&sum, &v6.expected);
+    assert_memory_equal(&result.total, &sum, sizeof(sum));
+    assert_int_equal(result.stamp.rows, tcp_state_total(&sum));
+    assert_int_equal(result.stamp.rows_repeated, 0);
+    assert_int_equal(result.stamp.lines_malformed, 0);
+    assert_int_equal(result.stamp.lines_truncated, 0);
+    assert_true(result.stamp.cpu_ns > 0);
+    assert_true(result.stamp.wall_ns >= result.stamp.cpu_ns / 2);
+    census_result_free(&result);
+}
+
+static void test_port_filters_divide_the_sockets(void **state)
+{
+    struct census *census = *state;
+    struct census_result whole = {0};
+    census_settled(census, &whole);
+    struct port_set deferred = {0};
+    port_set_add(&deferred, PORT_DEFERRED);
+    struct census_result result = {0};
+
+    const struct census_request local = {.local_ports = &deferred};
+    assert_int_equal(census_run(census, &local, &result), 0);
+    assert_int_equal(result.total.n[TCP_STATE_LISTEN], 2);
+    assert_int_equal(result.total.n[TCP_STATE_SYN_RECEIVED], 2);
+    assert_int_equal(tcp_state_total(&result.total), 4);
+
+    const struct census_request remote = {.remote_ports = &deferred};
+    assert_int_equal(census_run(census, &remote, &result), 0);
+    assert_int_equal(result.total.n[TCP_STATE_ESTABLISHED], 2);
+    assert_int_equal(tcp_state_total(&result.total), 2);
+
+    const struct census_request either = {.either_ports = &deferred};
+    assert_int_equal(census_run(census, &either, &result), 0);
+    assert_int_equal(tcp_state_total(&result.total), 6);
+
+    port_set_add_range(&deferred, (struct port_range){PORT_PLAIN, PORT_FULL});
+    assert_int_equal(census_run(census, &either, &result), 0);
+    assert_memory_equal(&result.total, &whole.total, sizeof(whole.total));
+    census_result_free(&result);
+    census_result_free(&whole);
+}
+
+static void test_groups_by_local_port_add_up(void **state)
+{
+    struct census *census = *state;
+    struct census_result result = {0};
+    census_settled(census, &result);
+    const struct census_request request = {.grouping = CENSUS_BY_LOCAL_PORT};
+    assert_int_equal(census_run(census, &request, &result), 0);
+    struct tcp_state_counts sum = {0};
+    for (uint32_t i = 0; i < result.groups.count; i++) {
+        tcp_state_counts_add(&sum, &result.groups.groups[i].counts);
+    }
+    assert_memory_equal(&sum, &result.total, sizeof(sum));
+    const struct tcp_state_counts *full = census_groups_find(&result.groups, PORT_FULL);
+    assert_non_null(full);
+    assert_int_equal(full->n[TCP_STATE_LISTEN], 2);
+    assert_int_equal(full->n[TCP_STATE_ESTABLISHED], 2);
+    assert_null(census_groups_find(&result.groups, 1));
+    census_result_free(&result);
+}
+
+/* sockstat's tw is the other source: TIME_WAIT and the orphaned FIN_WAIT_2, half of which have a
+ * socket. */
+static void test_sockstat_agrees_on_time_wait(void **state)
+{
+    struct census *census = *state;
+    struct census_result result = {0};
+    census_settled(census, &result);
+    struct failure failure;
+    struct tcpstat_counters *counters;
+    assert_int_equal(tcpstat_counters_open(&counters, &failure), 0);
+    uint64_t time_wait;
+    assert_int_equal(tcpstat_counters_read_time_wait(counters, &time_wait), 0);
+    const uint64_t orphaned = result.total.n[TCP_STATE_TIME_WAIT]; /* made as often */
+    assert_int_equal(time_wait, result.total.n[TCP_STATE_TIME_WAIT] + orphaned);
+    tcpstat_counters_close(counters);
+    census_result_free(&result);
+}
+
+static void test_a_cancelled_census_ends_at_once(void **state)
+{
+    struct census *census = *state;
+    atomic_bool cancel = true;
+    const struct census_request request = {.cancel = &cancel};
+    struct census_result result = {0};
+    assert_int_equal(census_run(census, &request, &result), -ECANCELED);
+    census_result_free(&result);
+}
+
+static int set_up(void **state)
+{
+    struct failure failure;
+    populate(&v4, 20);
+    populate(&v6, 15);
+    return census_open_procfs((struct census **)state, &failure);
+}
+
+static int tear_down(void **state)
+{
+    census_close(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const int error = namespace_enter();
+    if (error < 0) {
+        fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
+        return EXIT_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_state_is_counted_in_both_families),
+        cmocka_unit_test(test_port_filters_divide_the_sockets),
+        cmocka_unit_test(test_groups_by_local_port_add_up),
+        cmocka_unit_test(test_sockstat_agrees_on_time_wait),
+        cmocka_unit_test(test_a_cancelled_census_ends_at_once),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
