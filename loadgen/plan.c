@@ -179,13 +179,20 @@ static int plan_ports(struct plan *plan, struct failure *failure)
     return port_range_parse(&plan->ports, text, failure);
 }
 
-/* Every target needs a source of its own family. */
+/* Every target needs a source of its own family. Without a planner sources just take turns, so that all
+ * must fit. */
 static int check_families(const struct plan *plan, struct failure *failure)
 {
     for (uint32_t i = 0; i < plan->target_count; i++) {
-        if (sources_of_family(&plan->sources, plan->targets[i].ip.family) == 0) {
+        uint64_t fitting = sources_of_family(&plan->sources, plan->targets[i].ip.family);
+        if (fitting == 0) {
             return failure_set(failure, EINVAL,
                                "--target %s: no address of --sources is of its family; add one",
+                               plan->options.targets.values[i]);
+        }
+        if (plan->ports_by_kernel && fitting != plan->sources.address_count) {
+            return failure_set(failure, EINVAL,
+                               "--target %s: --ports kernel needs all --sources of its family",
                                plan->options.targets.values[i]);
         }
     }
