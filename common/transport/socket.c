@@ -12,7 +12,9 @@
 static const int option_on = 1;
 static const int option_off = 0;
 static const int option_minus_one = -1;
+static const int option_linger2_default = 0;
 static const struct linger option_linger_zero = {.l_onoff = 1, .l_linger = 0};
+static const struct linger option_linger_off = {.l_onoff = 0, .l_linger = 0};
 
 /* Half-open Fast Open requests that a listener keeps; the kernel's documentation names no better.
  */
@@ -84,6 +86,30 @@ int socket_set_close_how(int fd, enum transport_close_how how)
 {
     struct socket_option list[SOCKET_OPTIONS_MAX];
     return set_options(fd, list, socket_close_options(how, list));
+}
+
+/* Undoes what socket_close_options lists for `how`. */
+static int undo_close_how(int fd, enum transport_close_how how)
+{
+    struct socket_option option;
+    switch (how) {
+    case TRANSPORT_CLOSE_PLAIN:
+        return 0;
+    case TRANSPORT_CLOSE_RST:
+        option = (struct socket_option){SOL_SOCKET, SO_LINGER, &option_linger_off,
+                                        sizeof(option_linger_off)};
+        return set_options(fd, &option, 1);
+    case TRANSPORT_CLOSE_NO_TIMEWAIT:
+        list_int(&option, IPPROTO_TCP, TCP_LINGER2, &option_linger2_default);
+        return set_options(fd, &option, 1);
+    }
+    return 0;
+}
+
+int socket_change_close_how(int fd, enum transport_close_how from, enum transport_close_how how)
+{
+    int rc = undo_close_how(fd, from);
+    return rc != 0 ? rc : socket_set_close_how(fd, how);
 }
 
 int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,

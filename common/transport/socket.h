@@ -43,6 +43,10 @@ int socket_listen(struct endpoint *address, const struct transport_listen_option
 int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,
                        int flags);
 
+/* Makes close() of this descriptor, which was set up to act as `from`, act as `how`. Returns 0 or
+ * -errno. */
+int socket_change_close_how(int fd, enum transport_close_how from, enum transport_close_how how);
+
 /* Makes close() of this descriptor act as `how`. Returns 0 or -errno. */
 int socket_set_close_how(int fd, enum transport_close_how how);
 

@@ -128,9 +128,11 @@ void uring_accept_arm(struct uring_engine *engine)
                       accept_room(engine) / engine->listener_count > engine->listeners[i].backlog;
         listener_arm(engine, i, plenty);
     }
-    if (accept_room(engine) == 0 && singles_armed(engine) == 0) {
+    bool paused = accept_room(engine) == 0 && singles_armed(engine) == 0;
+    if (paused && !engine->accept_paused) {
         ENGINE_COUNT(&engine->head, accept_paused);
     }
+    engine->accept_paused = paused;
 }
 
 int uring_listen(struct transport *transport, struct endpoint *address,

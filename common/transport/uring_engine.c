@@ -75,8 +75,40 @@ err_free:
     return rc;
 }
 
-/* Closes what is open: closing the rings drops the direct descriptors, whose sockets were given
- * linger 0 beforehand where that can be done. */
+/* Makes the end of a connection that nobody closed a reset. A direct descriptor is dropped with its
+ * ring; where the ring cannot set options, its end is a FIN. */
+static void conn_abort(struct uring_engine *engine, struct uring_conn *conn)
+{
+    struct socket_option option[SOCKET_OPTIONS_MAX];
+    if (!conn->has_file || conn->closed) {
+        return;
+    }
+    if (!conn->direct) {
+        (void)socket_set_close_how(conn->file, TRANSPORT_CLOSE_RST);
+        close(conn->file);
+    } else if (uring_has(engine, URING_FEATURE_SETSOCKOPT_OP)) {
+        socket_close_options(TRANSPORT_CLOSE_RST, option);
+        struct io_uring_sqe *sqe = uring_sqe(&uring_conn_ring(engine, conn)->uring);
+        uring_prep_setsockopt(sqe, conn->file, &option[0]);
+        sqe->flags |= IOSQE_FIXED_FILE;
+        io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
+    }
+}
+
+static int rings_flush(struct uring_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->ring_count; i++) {
+        struct uring *uring = &engine->rings[i]->uring;
+        if (uring->queued || uring_has_work(uring)) {
+            int rc = uring_flush(uring);
+            if (rc != 0) {
+                return rc;
+            }
+        }
+    }
+    return 0;
+}
+
 static void destroy(struct transport *transport)
 {
     struct uring_engine *engine = uring_engine_of(transport);
@@ -84,11 +116,9 @@ static void destroy(struct transport *transport)
     uint64_t handle;
     struct uring_conn *conn;
     while ((conn = slab_next(&transport->conns, &index, &handle)) != NULL) {
-        if (conn->has_file && !conn->direct && !conn->closed) {
-            (void)socket_set_close_how(conn->file, TRANSPORT_CLOSE_RST);
-            close(conn->file);
-        }
+        conn_abort(engine, conn);
     }
+    (void)rings_flush(engine);
     for (uint32_t i = 0; i < engine->listener_count; i++) {
         if (engine->listeners[i].fd >= 0) {
             close(engine->listeners[i].fd);
@@ -179,20 +209,6 @@ static void ring_drain(struct uring_engine *engine, uint32_t index)
     }
 }
 
-static int rings_flush(struct uring_engine *engine)
-{
-    for (uint32_t i = 0; i < engine->ring_count; i++) {
-        struct uring *uring = &engine->rings[i]->uring;
-        if (uring->queued || uring_has_work(uring)) {
-            int rc = uring_flush(uring);
-            if (rc != 0) {
-                return rc;
-            }
-        }
-    }
-    return 0;
-}
-
 static bool completions_ready(const struct uring_engine *engine)
 {
     for (uint32_t i = 0; i < engine->ring_count; i++) {
@@ -201,6 +217,19 @@ static bool completions_ready(const struct uring_engine *engine)
         }
     }
     return false;
+}
+
+/* Collects what the rings count by themselves. */
+static void rings_count(struct uring_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->ring_count; i++) {
+        struct uring *uring = &engine->rings[i]->uring;
+        ENGINE_ADD(&engine->head, syscalls, uring->enters);
+        uring->enters = 0;
+        if (uring_cq_overflowed(uring)) {
+            ENGINE_COUNT(&engine->head, cq_overflow);
+        }
+    }
 }
 
 static int poll_rings(struct transport *transport, uint64_t until_ns)
@@ -219,6 +248,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
             rc = rings_flush(engine);
         }
     }
+    rings_count(engine);
     engine_turn_begin(transport, now_ns);
     for (uint32_t i = 0; i < engine->ring_count && rc == 0; i++) {
         ring_drain(engine, i);

@@ -130,7 +130,8 @@ struct uring_engine {
     uint32_t listener_count;
     struct uring_listener listeners[TRANSPORT_LISTENERS_MAX];
     bool accept_stopped;
-    bool accept_short; /* fewer accepts are armed than there could be */
+    bool accept_paused; /* nothing can be accepted now */
+    bool accept_short;  /* fewer accepts are armed than there could be */
     int wake_fd;
     uint64_t wake_value;
 };

@@ -125,6 +125,11 @@ bool uring_has_work(struct uring *uring)
            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+bool uring_cq_overflowed(const struct uring *uring)
+{
+    return (__atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
 void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address,
                      socklen_t length)
 {

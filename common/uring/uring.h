@@ -75,6 +75,9 @@ int uring_wait(struct uring *uring, uint64_t timeout_ns);
 /* Tells whether completions or deferred work are waiting; no system call. */
 bool uring_has_work(struct uring *uring);
 
+/* Tells whether the kernel holds completions back because the queue is full; none is lost. */
+bool uring_cq_overflowed(const struct uring *uring);
+
 /* Prepare operations that liburing 2.3 does not know. The option's value must stay valid until the
  * operation completes. */
 void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *address,
