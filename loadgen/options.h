@@ -96,6 +96,10 @@ struct plan {
 int plan_make(struct plan *plan, const struct loadgen_options *options, const struct cli_given *given,
               struct failure *failure);
 
+/* Collects the bits of --without-feature. Returns 0 or -EINVAL with the text set. */
+int plan_features_off(const struct loadgen_options *options, uint64_t *features_off,
+                      struct failure *failure);
+
 /* Frees what the plan owns. Safe on a zeroed struct. */
 void plan_destroy(struct plan *plan);
 

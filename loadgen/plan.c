@@ -225,16 +225,18 @@ static int plan_sources(struct plan *plan, struct failure *failure)
     return check_families(plan, failure);
 }
 
-static int plan_features(struct plan *plan, struct failure *failure)
+int plan_features_off(const struct loadgen_options *options, uint64_t *features_off,
+                      struct failure *failure)
 {
-    const struct cli_list *list = &plan->options.without_features;
+    const struct cli_list *list = &options->without_features;
+    *features_off = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         uint64_t bit = transport_feature_find(list->values[i]);
         if (bit == 0) {
             return failure_set(failure, EINVAL, "--without-feature %s: there is no such feature; see "
                                                 "--print-features", list->values[i]);
         }
-        plan->features_off |= bit;
+        *features_off |= bit;
     }
     return 0;
 }
@@ -258,7 +260,7 @@ int plan_make(struct plan *plan, const struct loadgen_options *options, const st
     memset(plan, 0, sizeof(*plan));
     plan->options = *options;
     plan->engine = (enum transport_engine)options->engine;
-    int rc = plan_features(plan, failure);
+    int rc = plan_features_off(options, &plan->features_off, failure);
     if (rc == 0) {
         rc = plan_targets(plan, failure);
     }
