@@ -213,14 +213,18 @@ static void hold_or_close(struct conn_env *env, struct conn *conn, uint64_t now_
     transport_timer(env->transport, conn->handle, conn->phase_due_ns);
 }
 
-/* Goes on when the answer came and the request left whole; the answer may be first by a batch. */
+/* Goes on when the answer came and the request left whole. The answer may be first: by a batch when it is
+ * an echo, by more when the server answers before it has read all. The last echo says by itself that its
+ * request has left, and the server may close upon it, so that is not waited for. */
 static void echo_completed(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
-    if (!conn->sent || !conn->answered) {
+    const struct plan *plan = env->plan;
+    bool last_echo = conn->echo + 1 == plan->options.echoes && plan->expect == EXPECT_ECHO;
+    if (!conn->answered || !(conn->sent || last_echo)) {
         return;
     }
     conn->echo++;
-    if (conn->echo < env->plan->options.echoes) {
+    if (conn->echo < plan->options.echoes) {
         echo_begin(env, conn, now_ns);
     } else {
         hold_or_close(env, conn, now_ns);
@@ -295,30 +299,41 @@ static void on_data(struct conn_env *env, struct conn *conn, const struct transp
     }
 }
 
+/* Sends once more after the server's half of a close, to show that this direction still works; closes
+ * when that has left. */
+static void send_last(struct conn_env *env, struct conn *conn)
+{
+    const struct payload *payload = &env->plan->payload;
+    conn->last_send = transport_send(env->transport, conn->handle, payload_at(payload, conn->offset),
+                                     payload->size) == 0;
+    if (!conn->last_send) {
+        transport_close(env->transport, conn->handle, env->plan->rule.how);
+    }
+}
+
 static void on_sent(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
-    if (conn->state == CONN_DONE) {
+    conn->sent = true;
+    if (conn->last_send) {
         transport_close(env->transport, conn->handle, env->plan->rule.how);
+    } else if (conn->state == CONN_DONE) {
+        send_last(env, conn);
     } else if (conn->state == CONN_EXCHANGE) {
-        conn->sent = true;
         echo_completed(env, conn, now_ns);
     }
 }
 
-/* The peer's FIN ends the close phase. After half a close by the server the client sends once more, to
- * show that this direction still works, and closes when that has left. */
+/* The peer's FIN ends the close phase. */
 static void close_by_fin(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
     const struct plan *plan = env->plan;
     env->stats->close_not_as_asked += plan->rule.peer_resets;
     conn_complete(env, conn, now_ns);
-    if (plan->rule.sends_after_fin && plan->payload.size > 0 &&
-        transport_send(env->transport, conn->handle, payload_at(&plan->payload, conn->offset),
-                       plan->payload.size) == 0) {
-        conn->last_send = true;
-        return;
-    }
-    transport_close(env->transport, conn->handle, plan->rule.how);
+    if (!plan->rule.sends_after_fin) {
+        transport_close(env->transport, conn->handle, plan->rule.how);
+    } else if (conn->sent || plan->options.echoes == 0) {
+        send_last(env, conn);
+    } /* Else when the last request has left. */
 }
 
 static void on_peer_fin(struct conn_env *env, struct conn *conn, uint64_t now_ns)

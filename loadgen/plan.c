@@ -89,6 +89,11 @@ static int plan_load(struct plan *plan, const struct cli_given *given, struct fa
                            (unsigned long long)in_flight, (unsigned long long)options->conns_max);
     }
     plan->in_flight = (uint32_t)in_flight;
+    /* A worker without a part in the load would never be done. */
+    uint64_t parts = plan->open_loop ? options->conns_max : in_flight;
+    if (parts < plan->cpus.count) {
+        plan->cpus.count = (uint32_t)parts;
+    }
     return 0;
 }
 

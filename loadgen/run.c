@@ -16,6 +16,10 @@
 /* Until the first arrival: time for every worker to hear of it. */
 #define RUN_LEAD_NS (5 * NS_PER_MS)
 
+/* A connection that ended by close() is complete when that returns, while its last segments still go back
+ * and forth. The kernel's counters are read after this, so that they can agree to the unit. */
+#define RUN_SETTLE_MS 100
+
 static void give_order(struct run *run, enum worker_order order)
 {
     if (atomic_load(&run->team.order) < (int)order) {
@@ -208,6 +212,7 @@ static int conduct(struct run *run, int signal_fd, struct failure *failure)
     join_all(run);
     machine_read(&run->after);
     if (run->watch != NULL) {
+        (void)poll(NULL, 0, RUN_SETTLE_MS);
         watch_stop(run->watch, &run->kernel);
         run->watch = NULL;
     }
