@@ -33,6 +33,11 @@ size_t socket_connect_options(const struct transport_conn_options *options, bool
 size_t socket_close_options(enum transport_close_how how,
                             struct socket_option list[SOCKET_OPTIONS_MAX]);
 
+/* Lists the options that make a socket which was set up to close as `from` close as `how`: what
+ * `how` needs, and the undoing of `from`. Returns how many (0: it closes so already). */
+size_t socket_close_change_options(enum transport_close_how from, enum transport_close_how how,
+                                   struct socket_option list[SOCKET_OPTIONS_MAX]);
+
 /* Opens a listener with everything that accepted sockets inherit. Stores the bound address. Returns
  * the descriptor or -errno with the text set. */
 int socket_listen(struct endpoint *address, const struct transport_listen_options *options,
