@@ -191,7 +191,8 @@ void engine_sent(struct transport *transport, struct transport_conn *conn, uint6
 void engine_failed(struct transport *transport, struct transport_conn *conn,
                    enum transport_phase phase, int error)
 {
-    if (!conn->closing) {
+    if (!conn->closing && !conn->failed) {
+        conn->failed = true;
         struct transport_event event = event_of(transport, conn, TRANSPORT_FAILED);
         event.phase = phase;
         event.error = error;
@@ -368,7 +369,8 @@ size_t transport_features(const struct transport *transport, struct transport_fe
 
 uint64_t transport_feature_find(const char *name)
 {
-    return uring_engine_feature_find(name);
+    uint64_t bit = uring_engine_feature_find(name);
+    return bit != 0 ? bit : epoll_engine_feature_find(name);
 }
 
 enum transport_engine transport_engine_of(const struct transport *transport)

@@ -110,6 +110,20 @@ static void test_who_shuts_down_first_keeps_time_wait(void **state)
     assert_int_equal(time_wait_count(), 1);
 }
 
+static void test_closes_that_cross_end_on_both_sides(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_conn *conn;
+    int fd = rig_open_accepted(rig, &conn);
+    assert_int_equal(transport_shutdown_write(rig->transport, conn->handle), 0);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0); /* before the peer read our FIN */
+    RIG_UNTIL(rig, conn->counts[TRANSPORT_PEER_FIN] == 1);
+    rig_finish(rig, conn, TRANSPORT_CLOSE_PLAIN);
+    expect_end(fd, TRANSPORT_CLOSE_PLAIN);
+    close(fd);
+    assert_in_range(time_wait_count(), 1, 2); /* two where the FINs crossed on the way */
+}
+
 static void test_a_reset_fails_the_receive_once(void **state)
 {
     struct rig *rig = *state;
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_a_server_closes_as_its_listener_was_prepared_to),
         cmocka_unit_test(test_who_answers_a_fin_keeps_no_time_wait),
         cmocka_unit_test(test_who_shuts_down_first_keeps_time_wait),
+        cmocka_unit_test(test_closes_that_cross_end_on_both_sides),
         cmocka_unit_test(test_a_reset_fails_the_receive_once),
         cmocka_unit_test(test_a_reset_while_the_credit_is_used_up_fails_after_the_data),
         cmocka_unit_test(test_sending_to_a_peer_that_reset_fails),

@@ -160,6 +160,24 @@ static void test_sends_keep_their_order(void **state)
     free(memory);
 }
 
+static void test_a_lent_buffer_may_be_sent_in_part(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_conn *conn;
+    rig->mode = RIG_HOLD;
+    int fd = rig_open_accepted(rig, &conn);
+    peer_send(fd, "partly", 6);
+    RIG_UNTIL(rig, rig->held_count == 1);
+    rig->held[0].size = 4;
+    rig_give_back(rig, true);
+    RIG_UNTIL(rig, conn->counts[TRANSPORT_SENT] == 1);
+    assert_int_equal(conn->sent_bytes, 4);
+    rig_finish(rig, conn, TRANSPORT_CLOSE_PLAIN);
+    peer_expect(fd, "part", 4);
+    assert_int_equal(peer_recv(fd, &(char){0}, 1), 0);
+    close(fd);
+}
+
 static void test_send_is_refused_before_connected_and_after_shutdown(void **state)
 {
     struct rig *rig = *state;
@@ -415,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_single_bytes_come_back_one_by_one),
         cmocka_unit_test(test_a_large_send_ends_in_one_sent),
         cmocka_unit_test(test_sends_keep_their_order),
+        cmocka_unit_test(test_a_lent_buffer_may_be_sent_in_part),
         cmocka_unit_test(test_send_is_refused_before_connected_and_after_shutdown),
         cmocka_unit_test(test_everything_arrives_before_the_peers_fin),
         cmocka_unit_test(test_urgent_data_hides_nothing),

@@ -191,7 +191,7 @@ static void test_a_feature_that_is_forced_off_is_not_used(void **state)
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
     rig_open(rig, 0);
     size_t count = transport_features(rig->transport, features, TRANSPORT_FEATURES_MAX);
-    assert_true(rig->variant->engine == TRANSPORT_EPOLL || count > 0);
+    assert_true(count > 0);
     for (size_t i = 0; i < count; i++) {
         uint64_t bit = transport_feature_find(features[i].name);
         assert_true(bit != 0);

@@ -223,6 +223,14 @@ void rig_poll(struct rig *rig)
     }
 }
 
+void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition)
+{
+    if (clock_now_ns() > end_ns) {
+        fail_msg("never came: %s", condition);
+    }
+    rig_poll(rig);
+}
+
 void rig_poll_for(struct rig *rig, uint64_t ms)
 {
     uint64_t end_ns = clock_now_ns() + ms * NS_PER_MS;
@@ -387,23 +395,45 @@ static int run_variant(const char *name, const struct CMUnitTest *tests, size_t 
     return _cmocka_run_group_tests(names[0], own, count, NULL, NULL);
 }
 
-/* Makes the list of variants; returns how many. */
-static size_t list_variants(struct rig_variant *variants)
+/* Adds an engine, and the engine without each of its features; returns how many there are then. */
+static size_t add_variants(struct rig_variant *variants, size_t count, enum transport_engine engine,
+                           const struct transport *transport)
 {
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
-    size_t feature_count = transport_features(NULL, features, TRANSPORT_FEATURES_MAX);
-    size_t count = 0;
-    variants[count++] = (struct rig_variant){.name = "epoll", .engine = TRANSPORT_EPOLL};
-    variants[count++] = (struct rig_variant){.name = "uring", .engine = TRANSPORT_URING};
+    size_t feature_count = transport_features(transport, features, TRANSPORT_FEATURES_MAX);
+    const char *name = transport_engine_name(engine);
+    struct rig_variant *whole = &variants[count++];
+    *whole = (struct rig_variant){.engine = engine};
+    snprintf(whole->name, sizeof(whole->name), "%s", name);
     for (size_t i = 0; i < feature_count; i++) {
         struct rig_variant *variant = &variants[count++];
         *variant = (struct rig_variant){
-            .engine = TRANSPORT_URING,
+            .engine = engine,
             .features_off = transport_feature_find(features[i].name),
         };
-        snprintf(variant->name, sizeof(variant->name), "uring without %s", features[i].name);
+        snprintf(variant->name, sizeof(variant->name), "%s without %s", name, features[i].name);
     }
     return count;
+}
+
+static void ignore_event(void *context, const struct transport_event *event)
+{
+    (void)context;
+    (void)event;
+}
+
+/* Makes the list of variants; returns how many. A probe tells io_uring's features; epoll's are told
+ * by an open transport. */
+static size_t list_variants(struct rig_variant *variants)
+{
+    struct transport_config config = {
+        .engine = TRANSPORT_EPOLL, .conns_max = 1, .handler = ignore_event};
+    struct transport *epoll;
+    struct failure failure;
+    assert_int_equal(transport_open(&epoll, &config, &failure), 0);
+    size_t count = add_variants(variants, 0, TRANSPORT_EPOLL, epoll);
+    transport_destroy(epoll);
+    return add_variants(variants, count, TRANSPORT_URING, NULL);
 }
 
 int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
@@ -413,7 +443,7 @@ int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
         print_message("no network namespace can be made here: skipped\n");
         return 77;
     }
-    struct rig_variant variants[TRANSPORT_FEATURES_MAX + 2];
+    struct rig_variant variants[2 * (TRANSPORT_FEATURES_MAX + 1)];
     size_t variant_count = list_variants(variants);
     const char *only = getenv("FINWAIT_TEST_VARIANT");
     int failed = 0;

@@ -96,15 +96,10 @@ int rig_try_connect(struct rig *rig, const struct flow *flow,
 
 /* Polls until the condition holds; fails the test when it does not within RIG_PATIENCE_NS. */
 #define RIG_UNTIL(rig, condition)                                                                  \
-    do {                                                                                           \
-        uint64_t rig_deadline_ns = clock_now_ns() + RIG_PATIENCE_NS;                               \
-        while (!(condition)) {                                                                     \
-            if (clock_now_ns() > rig_deadline_ns) {                                                \
-                fail_msg("never came: %s", #condition);                                            \
-            }                                                                                      \
-            rig_poll(rig);                                                                         \
-        }                                                                                          \
-    } while (0)
+    for (uint64_t rig_end_ns = clock_now_ns() + RIG_PATIENCE_NS; !(condition);                     \
+         rig_wait(rig, rig_end_ns, #condition)) {                                                  \
+    }
+void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition);
 
 /* Polls once, for 5 ms at most. */
 void rig_poll(struct rig *rig);
