@@ -26,7 +26,7 @@ struct transport_conn {
     uint64_t handle;
     uint64_t user;
     bool closing; /* transport_close was called: only CLOSED may still be delivered */
-    bool failed;  /* FAILED was delivered: a second one would count the connection twice */
+    bool failed;  /* FAILED was delivered: only TIMER and CLOSED may follow */
 };
 
 struct transport_ops {

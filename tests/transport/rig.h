@@ -63,6 +63,8 @@ struct rig {
     const struct rig_variant *variant;
     struct transport *transport;
     enum rig_mode mode;
+    bool tolerant;      /* the handler's calls may be refused: a random test */
+    uint64_t seed;      /* of a random test, for the message; 0: none */
     const char *broken; /* the first rule that the handler saw broken */
     struct rig_conn conns[RIG_CONNS_MAX];
     uint32_t conn_count;
@@ -104,6 +106,9 @@ void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition);
 /* Polls once, for 5 ms at most. */
 void rig_poll(struct rig *rig);
 
+/* Fails the test where the handler saw a rule broken. */
+void rig_check(const struct rig *rig);
+
 /* Polls until `ms` went by: for what must not happen, in that time. */
 void rig_poll_for(struct rig *rig, uint64_t ms);
 
@@ -112,6 +117,9 @@ void rig_give_back(struct rig *rig, bool send);
 
 /* Finds the one connection that the transport accepted; NULL before. */
 struct rig_conn *rig_accepted(struct rig *rig);
+
+/* Drops the records of connections that are closed; pointers to records end. */
+void rig_forget_closed(struct rig *rig);
 
 uint64_t rig_counter(const struct rig *rig, const char *name);
 
