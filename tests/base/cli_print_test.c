@@ -40,14 +40,14 @@ static void test_help_shows_every_option_with_default_and_range(void **state)
         "finwait-test: opens connections and tells how that went\n",
         "\nUsage: finwait-test --target ADDR:PORT [options]\n",
         "\nTarget:\n  --target ADDR:PORT      where the connections go; may be repeated\n",
-        "  --engine auto|uring|epoll\n                          what drives the sockets (default "
-        "auto)\n",
+        "  --engine auto|uring|epoll\n",
+        "                          what drives the sockets (default auto)\n",
         "\nLoad:\n  --rate N/s              open loop:",
         "                          can be counted from the scheduled time (1/s to 1M/s)\n",
-        "  --in-flight N           closed loop: connections in flight a worker (default\n"
+        "  --in-flight N           closed loop: connections in flight a worker (default\n",
         "                          32; 1 to 4k)\n",
         "  --payload BYTES         bytes of each echo (default 64; 1B to 64KiB)\n",
-        "  --hold TIME             time between the last echo and the close (default 0; 0\n"
+        "  --hold TIME             time between the last echo and the close (default 0; 0\n",
         "                          to 1h)\n",
         "  --count N               connections to open in all (1 or more)\n",
         "\nSockets:\n  --quickack on|off       acknowledge at once (default on)\n",
