@@ -134,6 +134,7 @@ int cli_option_store(const struct cli_option *option, void *options, const char 
                      struct failure *failure)
 {
     void *field = field_of(option, options);
+    ASSERT((text == NULL) == (option->type == CLI_FLAG));
     char what[WHAT_MAX];
     snprintf(what, sizeof what, "--%s %.100s", option->name, text != NULL ? text : "");
     if (text != NULL && text[0] == '\0') {
