@@ -76,9 +76,9 @@ static void set_counts(struct result *result, const struct run *run)
         result->open_max = result_count(total->open_max);
     }
     for (uint32_t i = 0; i < run->worker_count; i++) {
-        memory_bytes += run->workers[i].memory_bytes;
+        memory_bytes += run->workers[i].memory_bytes - run->workers[i].memory_idle_bytes;
     }
-    if (total->open_max > 0) {
+    if (total->open_max > 0 && memory_bytes > 0) {
         result->bytes_per_conn = result_real((double)memory_bytes / (double)total->open_max);
     }
 }

@@ -96,6 +96,11 @@ static int set_up(struct worker *worker, struct transport **transport)
     return open_transport(worker, transport);
 }
 
+static uint64_t count_memory(const struct worker *worker)
+{
+    return transport_memory_bytes(worker->env.transport) + slab_memory_bytes(&worker->env.conns);
+}
+
 static int wait_for_start(struct worker *worker)
 {
     int rc = 0;
@@ -261,8 +266,7 @@ static void take_stock(struct worker *worker)
     struct counter_view view = transport_counters(transport);
     worker->stats->tuples_used = worker->env.planner.used_count;
     worker->stats->tuples_reused = worker->env.planner.reuse_count;
-    worker->memory_bytes =
-        transport_memory_bytes(transport) + slab_memory_bytes(&worker->env.conns);
+    worker->memory_bytes = count_memory(worker);
     worker->feature_count =
         (uint32_t)transport_features(transport, worker->features, TRANSPORT_FEATURES_MAX);
     transport_turns(transport, &worker->stats->turn);
@@ -304,6 +308,7 @@ static void *thread_main(void *argument)
     struct worker *worker = argument;
     struct transport *transport = NULL;
     worker->error = set_up(worker, &transport);
+    worker->memory_idle_bytes = worker->error == 0 ? count_memory(worker) : 0;
     tell_news(worker->team, &worker->team->ready_count);
     if (worker->error == 0) {
         worker->error = run(worker);

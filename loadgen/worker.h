@@ -55,7 +55,8 @@ struct worker {
     struct failure failure;
     uint64_t window_ns; /* how long arrivals were started for */
     uint64_t cpu_ns;    /* of the thread, over that window */
-    uint64_t memory_bytes;
+    uint64_t memory_bytes;      /* of transport and records, at the end */
+    uint64_t memory_idle_bytes; /* the same before the first connection */
     uint32_t feature_count;
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
     struct counter_view counters; /* a copy, owned */
