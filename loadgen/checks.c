@@ -29,8 +29,8 @@ static struct result_number measured(int64_t value)
     return value < 0 ? result_unknown() : result_count((uint64_t)value);
 }
 
-/* Loopback is in our namespace for sure; of other targets the kernel's own count of taken connections
- * tells. */
+/* Loopback is in our namespace for sure; of other targets the kernel's own count of taken
+ * connections tells. */
 static bool are_both_ends_here(const struct ledger *ledger)
 {
     const struct plan *plan = ledger->run->plan;
@@ -53,8 +53,9 @@ static uint64_t sum_errors(const struct ledger *ledger, enum conn_phase phase)
 
 static int add_active_opens(struct result *result, const struct ledger *ledger)
 {
-    char *note = "attempts that sent a SYN, against Tcp.ActiveOpens; a difference means that others use "
-                 "this network namespace too";
+    char *note =
+        "attempts that sent a SYN, against Tcp.ActiveOpens; a difference means that others use "
+        "this network namespace too";
     return result_add_check(
         result, &(struct result_check){
                     .name = "active_opens",
@@ -93,8 +94,8 @@ static int add_attempt_fails(struct result *result, const struct ledger *ledger)
                                     });
 }
 
-/* A reset is sent by the side that closes by one; for fin-no-timewait the kernel answers the peer's FIN by
- * a reset or not, as timing has it. */
+/* A reset is sent by the side that closes by one; for fin-no-timewait the kernel answers the peer's
+ * FIN by a reset or not, as timing has it. */
 static int add_out_rsts(struct result *result, const struct ledger *ledger)
 {
     const struct plan *plan = ledger->run->plan;
@@ -106,15 +107,16 @@ static int add_out_rsts(struct result *result, const struct ledger *ledger)
     if (plan->close_how == CLOSE_FIN_NO_TIMEWAIT || plan->closer == CLOSER_BOTH) {
         expected = result_unknown();
     }
-    char *note = "resets that --close asks for, against Tcp.OutRsts; failed connections may add some";
-    return result_add_check(result, &(struct result_check){
-                                        .name = "out_rsts",
-                                        .expected = expected,
-                                        .measured = measured(delta(ledger, WATCH_out_rsts)),
-                                        .tolerance =
-                                            (double)(2 * (ledger->failed + ledger->open_at_end)),
-                                        .note = note,
-                                    });
+    char *note =
+        "resets that --close asks for, against Tcp.OutRsts; failed connections may add some";
+    return result_add_check(result,
+                            &(struct result_check){
+                                .name = "out_rsts",
+                                .expected = expected,
+                                .measured = measured(delta(ledger, WATCH_out_rsts)),
+                                .tolerance = (double)(2 * (ledger->failed + ledger->open_at_end)),
+                                .note = note,
+                            });
 }
 
 /* TIME_WAIT records that the close table puts into this namespace; unknown when FINs may cross. */
@@ -132,8 +134,7 @@ static struct result_number time_wait_by_table(const struct ledger *ledger)
 
 static int add_time_wait_made(struct result *result, const struct ledger *ledger)
 {
-    int64_t made =
-        delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed);
+    int64_t made = delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed);
     char *note = "completed connections by the close table, against TcpExt.TW and TWKilled";
     return result_add_check(result, &(struct result_check){
                                         .name = "time_wait_made",
@@ -144,12 +145,12 @@ static int add_time_wait_made(struct result *result, const struct ledger *ledger
                                     });
 }
 
-/* With both sides closing, a TIME_WAIT beyond the first of a connection means that its FINs crossed. */
+/* With both sides closing, a TIME_WAIT beyond the first of a connection means that its FINs
+ * crossed. */
 static int add_crossed(struct result *result, const struct ledger *ledger)
 {
     const struct plan *plan = ledger->run->plan;
-    int64_t made =
-        delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed);
+    int64_t made = delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed);
     if (plan->closer != CLOSER_BOTH || close_time_wait_client(plan->closer, plan->close_how) == 0) {
         return 0;
     }
@@ -171,8 +172,8 @@ static void set_segments(struct result *result, const struct ledger *ledger)
     }
 }
 
-/* Expects at the end what was there, and what the run made and the kernel has not ended yet: all of it in a
- * short run, and in a longer one what the last lifetime brought. */
+/* Expects at the end what was there, and what the run made and the kernel has not ended yet: all of
+ * it in a short run, and in a longer one what the last lifetime brought. */
 static int set_time_wait_expected(struct result *result, const struct ledger *ledger,
                                   const struct timewait_estimate *estimate)
 {
@@ -190,9 +191,10 @@ static int set_time_wait_expected(struct result *result, const struct ledger *le
         uint64_t there = first->values[WATCH_time_wait] + made;
         uint64_t taken = recycled > 0 ? (uint64_t)recycled : 0;
         result->time_wait.expected = result_count(there > taken ? there - taken : 0);
-        return result_set(&result->time_wait.basis,
-                          "what was there at the start and one for each completed connection by the "
-                          "close table, less those that new connections took over");
+        return result_set(
+            &result->time_wait.basis,
+            "what was there at the start and one for each completed connection by the "
+            "close table, less those that new connections took over");
     }
     uint64_t run_ns = ledger->stats->last_ns - ledger->run->start_ns;
     double per_ns = run_ns > 0 ? (double)made / (double)run_ns : 0;

@@ -36,8 +36,8 @@ static int time_wait_of_closer(enum close_how how)
     return how == CLOSE_RST || how == CLOSE_FIN_NO_TIMEWAIT ? 0 : 1;
 }
 
-/* FINs that cross leave a TIME_WAIT on both sides, FINs that miss leave one on the side that was first;
- * only a kernel that tells could say which it was. */
+/* FINs that cross leave a TIME_WAIT on both sides, FINs that miss leave one on the side that was
+ * first; only a kernel that tells could say which it was. */
 static int time_wait_of_both(enum close_how how)
 {
     return time_wait_of_closer(how) == 0 ? 0 : -1;

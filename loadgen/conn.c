@@ -30,8 +30,8 @@ _Static_assert(sizeof(struct conn) <= 128, "two cache lines a connection");
 /* Which state may follow which. */
 static const bool transition_allowed[CONN_STATE_COUNT][CONN_STATE_COUNT] = {
     [CONN_SETUP] = {[CONN_CONNECT] = true, [CONN_DONE] = true},
-    [CONN_CONNECT] = {[CONN_EXCHANGE] = true, [CONN_HOLD] = true, [CONN_CLOSE] = true,
-                      [CONN_DONE] = true},
+    [CONN_CONNECT] =
+        {[CONN_EXCHANGE] = true, [CONN_HOLD] = true, [CONN_CLOSE] = true, [CONN_DONE] = true},
     [CONN_EXCHANGE] = {[CONN_HOLD] = true, [CONN_CLOSE] = true, [CONN_DONE] = true},
     [CONN_HOLD] = {[CONN_CLOSE] = true, [CONN_DONE] = true},
     [CONN_CLOSE] = {[CONN_DONE] = true},
@@ -113,8 +113,8 @@ static void arm_timeout(struct conn_env *env, const struct conn *conn, uint64_t 
     transport_timer(env->transport, conn->handle, now_ns + env->plan->options.timeout_ns);
 }
 
-/* Failures of connect() that the host finds before it sends anything, so that ActiveOpens lacks them:
- * no free port or 4-tuple, no route, a source that does not fit the target. */
+/* Failures of connect() that the host finds before it sends anything, so that ActiveOpens lacks
+ * them: no free port or 4-tuple, no route, a source that does not fit the target. */
 static bool fails_before_syn(enum conn_phase phase, int error)
 {
     return phase == CONN_PHASE_SETUP ||
@@ -133,7 +133,8 @@ static void count_failure(struct conn_env *env, enum conn_phase phase, int error
     stats->last_ns = now_ns;
 }
 
-/* Counts the failure and ends the connection; nothing is left to be said to its peer, so a reset. */
+/* Counts the failure and ends the connection; nothing is left to be said to its peer, so a reset.
+ */
 static void conn_fail(struct conn_env *env, struct conn *conn, enum conn_phase phase, int error,
                       uint64_t now_ns)
 {
@@ -145,7 +146,8 @@ static void conn_fail(struct conn_env *env, struct conn *conn, enum conn_phase p
                     was_open ? TRANSPORT_CLOSE_RST : TRANSPORT_CLOSE_PLAIN);
 }
 
-/* Counts the connection as completed. Its socket may still be open: the caller closes it, or did. */
+/* Counts the connection as completed. Its socket may still be open: the caller closes it, or did.
+ */
 static void conn_complete(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
     struct stats *stats = env->stats;
@@ -213,9 +215,9 @@ static void hold_or_close(struct conn_env *env, struct conn *conn, uint64_t now_
     transport_timer(env->transport, conn->handle, conn->phase_due_ns);
 }
 
-/* Goes on when the answer came and the request left whole. The answer may be first: by a batch when it is
- * an echo, by more when the server answers before it has read all. The last echo says by itself that its
- * request has left, and the server may close upon it, so that is not waited for. */
+/* Goes on when the answer came and the request left whole. The answer may be first: by a batch when
+ * it is an echo, by more when the server answers before it has read all. The last echo says by
+ * itself that its request has left, and the server may close upon it, so that is not waited for. */
 static void echo_completed(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
     const struct plan *plan = env->plan;
@@ -267,8 +269,9 @@ static int check_data(const struct conn_env *env, const struct conn *conn,
     if (buffer->size > plan->expect_bytes - conn->received) {
         return EOVERFLOW;
     }
-    if (plan->expect == EXPECT_ECHO && !payload_matches(&plan->payload, conn->offset, conn->received,
-                                                        buffer->data, buffer->size)) {
+    if (plan->expect == EXPECT_ECHO &&
+        !payload_matches(&plan->payload, conn->offset, conn->received, buffer->data,
+                         buffer->size)) {
         return EBADMSG;
     }
     return 0;
@@ -299,13 +302,13 @@ static void on_data(struct conn_env *env, struct conn *conn, const struct transp
     }
 }
 
-/* Sends once more after the server's half of a close, to show that this direction still works; closes
- * when that has left. */
+/* Sends once more after the server's half of a close, to show that this direction still works;
+ * closes when that has left. */
 static void send_last(struct conn_env *env, struct conn *conn)
 {
     const struct payload *payload = &env->plan->payload;
-    conn->last_send = transport_send(env->transport, conn->handle, payload_at(payload, conn->offset),
-                                     payload->size) == 0;
+    conn->last_send = transport_send(env->transport, conn->handle,
+                                     payload_at(payload, conn->offset), payload->size) == 0;
     if (!conn->last_send) {
         transport_close(env->transport, conn->handle, env->plan->rule.how);
     }
@@ -365,8 +368,8 @@ static void on_timer(struct conn_env *env, struct conn *conn, uint64_t now_ns)
     }
 }
 
-/* Tells the phase of the report: the transport's where it knows better than our state does (a bind may
- * fail after the SYN's own phase was announced). */
+/* Tells the phase of the report: the transport's where it knows better than our state does (a bind
+ * may fail after the SYN's own phase was announced). */
 static enum conn_phase phase_of_failure(const struct conn *conn, enum transport_phase phase)
 {
     if (phase == TRANSPORT_PHASE_SETUP) {
@@ -495,7 +498,8 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
     conn->began_ns = now_ns;
     int rc = -EADDRNOTAVAIL;
     if (choose_flow(env, conn, now_ns, &flow)) {
-        rc = transport_connect(env->transport, &flow, &env->plan->conn_options, self, &conn->handle);
+        rc =
+            transport_connect(env->transport, &flow, &env->plan->conn_options, self, &conn->handle);
     }
     if (rc == -ENOBUFS) {
         drop(env, conn, now_ns);

@@ -1,8 +1,9 @@
-/* Connections: the life of each one, from its 4-tuple to its close, as events of the transport drive it.
+/* Connections: the life of each one, from its 4-tuple to its close, as events of the transport
+ * drive it.
  *
- * Layer: loadgen (L5). Owner: the worker that holds the struct conn_env; one thread. Records live in a
- * slab, named by handles that are the transport's user words. Nothing here waits or starts connections by
- * itself: the worker's loop does.
+ * Layer: loadgen (L5). Owner: the worker that holds the struct conn_env; one thread. Records live
+ * in a slab, named by handles that are the transport's user words. Nothing here waits or starts
+ * connections by itself: the worker's loop does.
  *
  *   conn_start                      v
  *                                 SETUP ------------------------------+
@@ -21,9 +22,9 @@
  *   on_closed                            v
  *                                     (freed)
  *
- * A connection is counted once, as completed or failed, on its way to DONE; it is DONE until the transport
- * says that its socket is gone. Those that the end of the run cuts off (conn_abort) are counted as
- * neither: they are the report's open_at_end. */
+ * A connection is counted once, as completed or failed, on its way to DONE; it is DONE until the
+ * transport says that its socket is gone. Those that the end of the run cuts off (conn_abort) are
+ * counted as neither: they are the report's open_at_end. */
 #ifndef FINWAIT_LOADGEN_CONN_H
 #define FINWAIT_LOADGEN_CONN_H
 
@@ -58,8 +59,8 @@ struct conn_env {
     uint64_t transitions[CONN_STATE_COUNT][CONN_STATE_COUNT];
 };
 
-/* Prepares the environment of share s of n workers, for at most `conns_max` connections. Transport and
- * stats are set by the caller. Returns 0 or -ENOMEM. */
+/* Prepares the environment of share s of n workers, for at most `conns_max` connections. Transport
+ * and stats are set by the caller. Returns 0 or -ENOMEM. */
 int conn_env_init(struct conn_env *env, const struct plan *plan, uint32_t share, uint32_t shares,
                   uint32_t conns_max);
 

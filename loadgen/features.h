@@ -9,8 +9,8 @@
 #include "base/failure.h"
 #include "transport/transport.h"
 
-/* Opens the engine that a run would take, and prints what it found. Returns 0 or -errno with the text
- * set. */
+/* Opens the engine that a run would take, and prints what it found. Returns 0 or -errno with the
+ * text set. */
 int features_print(enum transport_engine wanted, uint64_t features_off, FILE *out,
                    struct failure *failure);
 

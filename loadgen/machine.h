@@ -22,8 +22,8 @@ struct machine_usage {
 /* Reads both sources. What cannot be read is unknown. */
 void machine_read(struct machine_usage *usage);
 
-/* Reads the aggregate line of a /proc/stat text into busy, steal and CPU count; false when it is not
- * one. `unit_ns` is the length of the kernel's clock tick as user space sees it. */
+/* Reads the aggregate line of a /proc/stat text into busy, steal and CPU count; false when it is
+ * not one. `unit_ns` is the length of the kernel's clock tick as user space sees it. */
 bool machine_parse(struct machine_usage *usage, const char *text, uint64_t unit_ns);
 
 /* Fills a result's CPU figures with what came between two readings. */

@@ -1,4 +1,5 @@
-/* finwait-loadgen: opens, uses and closes TCP connections by a schedule, and says what came of each.
+/* finwait-loadgen: opens, uses and closes TCP connections by a schedule, and says what came of
+ * each.
  *
  * Layer: loadgen (L5), the program. Only this file prints errors and decides the exit code. */
 #include <errno.h>
@@ -50,8 +51,8 @@ static int gates_judge(const struct gates *gates, struct result *result)
     return rc;
 }
 
-/* Takes all the descriptors that the system allows; where that is too few, connections will fail with a
- * name. */
+/* Takes all the descriptors that the system allows; where that is too few, connections will fail
+ * with a name. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;

@@ -1,8 +1,8 @@
 /* Options: the command line of finwait-loadgen, read, checked as a whole, and made into a plan.
  *
- * Layer: loadgen (L5). The table (loadgen_program) gives parsing, --help and the echo in reports. What a
- * run needs beyond single values (addresses parsed, defaults that depend on others) is in struct plan,
- * which is made once and constant from then on, shared by all workers. */
+ * Layer: loadgen (L5). The table (loadgen_program) gives parsing, --help and the echo in reports.
+ * What a run needs beyond single values (addresses parsed, defaults that depend on others) is in
+ * struct plan, which is made once and constant from then on, shared by all workers. */
 #ifndef FINWAIT_LOADGEN_OPTIONS_H
 #define FINWAIT_LOADGEN_OPTIONS_H
 
@@ -91,10 +91,10 @@ struct plan {
     struct payload payload; /* owned */
 };
 
-/* Checks the options together and makes the plan. Returns 0, or -errno with the text set and nothing to
- * destroy. `given` tells which options were on the command line. */
-int plan_make(struct plan *plan, const struct loadgen_options *options, const struct cli_given *given,
-              struct failure *failure);
+/* Checks the options together and makes the plan. Returns 0, or -errno with the text set and
+ * nothing to destroy. `given` tells which options were on the command line. */
+int plan_make(struct plan *plan, const struct loadgen_options *options,
+              const struct cli_given *given, struct failure *failure);
 
 /* Collects the bits of --without-feature. Returns 0 or -EINVAL with the text set. */
 int plan_features_off(const struct loadgen_options *options, uint64_t *features_off,

@@ -23,7 +23,8 @@ int payload_make(struct payload *payload, uint64_t size, uint64_t seed)
     return 0;
 }
 
-static int read_whole(FILE *file, struct payload *payload, const char *path, struct failure *failure)
+static int read_whole(FILE *file, struct payload *payload, const char *path,
+                      struct failure *failure)
 {
     size_t size = fread(payload->bytes, 1, PAYLOAD_BYTES_MAX + 1, file);
     if (ferror(file)) {

@@ -1,9 +1,10 @@
 /* Payload: the bytes that connections send, and what must come back.
  *
- * Layer: loadgen (L5). One instance, made before the workers start and constant from then on, shared by
- * all. Every echo of every connection sends a window of one random pattern, at an offset drawn from the
- * connection's global index and the echo's number: so bytes of another connection, of another echo or of
- * another place in the stream do not compare equal, and sending needs no memory of its own. */
+ * Layer: loadgen (L5). One instance, made before the workers start and constant from then on,
+ * shared by all. Every echo of every connection sends a window of one random pattern, at an offset
+ * drawn from the connection's global index and the echo's number: so bytes of another connection,
+ * of another echo or of another place in the stream do not compare equal, and sending needs no
+ * memory of its own. */
 #ifndef FINWAIT_LOADGEN_PAYLOAD_H
 #define FINWAIT_LOADGEN_PAYLOAD_H
 
@@ -15,8 +16,8 @@
 
 #define PAYLOAD_BYTES_MAX (UINT64_C(16) << 20)
 
-/* Offsets to choose from. Small enough that the pattern of a short payload stays in the second-level
- * cache; two echoes share an offset, and would be confused, once in so many. */
+/* Offsets to choose from. Small enough that the pattern of a short payload stays in the
+ * second-level cache; two echoes share an offset, and would be confused, once in so many. */
 #define PAYLOAD_OFFSETS 65536u
 
 struct payload {
@@ -29,8 +30,8 @@ struct payload {
 /* Makes a random pattern for requests of `size` bytes. Returns 0 or -ENOMEM. */
 int payload_make(struct payload *payload, uint64_t size, uint64_t seed);
 
-/* Takes a file's bytes as every request. Returns 0, or -errno with the text set; an empty file and one
- * over PAYLOAD_BYTES_MAX are refused. */
+/* Takes a file's bytes as every request. Returns 0, or -errno with the text set; an empty file and
+ * one over PAYLOAD_BYTES_MAX are refused. */
 int payload_load(struct payload *payload, const char *path, struct failure *failure);
 
 /* Frees the bytes. Safe on a zeroed struct. */

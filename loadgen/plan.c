@@ -1,5 +1,6 @@
 /* From option values to a plan: addresses, ranges and features parsed, contradictions refused. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "loadgen/guard.h"
@@ -15,8 +16,9 @@ static int plan_targets(struct plan *plan, struct failure *failure)
     const struct loadgen_options *options = &plan->options;
     struct ip_range allowed[CLI_LIST_MAX];
     if (options->targets.count == 0) {
-        return failure_set(failure, EINVAL, "--target is missing; give one, such as --target "
-                                            "127.0.0.1:7000");
+        return failure_set(failure, EINVAL,
+                           "--target is missing; give one, such as --target "
+                           "127.0.0.1:7000");
     }
     for (uint32_t i = 0; i < options->allow_targets.count; i++) {
         int rc = ip_range_parse(&allowed[i], options->allow_targets.values[i], failure);
@@ -101,7 +103,8 @@ static int plan_expect(struct plan *plan, struct failure *failure)
 {
     const struct loadgen_options *options = &plan->options;
     if ((options->send_file == NULL) != (options->expect == NULL)) {
-        return failure_set(failure, EINVAL, "--send and --expect go together; give both or neither");
+        return failure_set(failure, EINVAL,
+                           "--send and --expect go together; give both or neither");
     }
     if (options->expect == NULL) {
         plan->expect = EXPECT_ECHO;
@@ -112,8 +115,10 @@ static int plan_expect(struct plan *plan, struct failure *failure)
         plan->expect = EXPECT_UNTIL_CLOSE;
         return 0;
     }
+    char what[64];
     plan->expect = EXPECT_BYTES;
-    int rc = cli_parse_bytes(&plan->expect_bytes, options->expect, "--expect", failure);
+    snprintf(what, sizeof(what), "--expect %s", options->expect);
+    int rc = cli_parse_bytes(&plan->expect_bytes, options->expect, what, failure);
     if (rc == 0 && plan->expect_bytes == 0) {
         rc = failure_set(failure, EINVAL, "--expect 0: expect at least one byte, or until-close");
     }
@@ -131,11 +136,13 @@ static int plan_until_close(struct plan *plan, const struct cli_given *given,
         return failure_set(failure, EINVAL, "--expect until-close needs --closer server");
     }
     if (plan->options.echoes != 1) {
-        return failure_set(failure, EINVAL, "--expect until-close allows one request a connection; "
-                                            "leave --echoes out");
+        return failure_set(failure, EINVAL,
+                           "--expect until-close allows one request a connection; "
+                           "leave --echoes out");
     }
     if (plan->close_how == CLOSE_RST) {
-        return failure_set(failure, EINVAL, "--expect until-close needs a FIN; leave --close rst out");
+        return failure_set(failure, EINVAL,
+                           "--expect until-close needs a FIN; leave --close rst out");
     }
     plan->closer = CLOSER_SERVER;
     return 0;
@@ -151,19 +158,21 @@ static int plan_closing(struct plan *plan, const struct cli_given *given, struct
         return rc;
     }
     if (options->hold_ns != 0 && plan->closer != CLOSER_CLIENT) {
-        return failure_set(failure, EINVAL, "--hold needs --closer client: otherwise the server "
-                                            "decides when to close");
+        return failure_set(failure, EINVAL,
+                           "--hold needs --closer client: otherwise the server "
+                           "decides when to close");
     }
     if (options->hold_ns != 0 && plan->close_how == CLOSE_HALF) {
-        return failure_set(failure, EINVAL, "--hold and --close half exclude each other: half sends "
-                                            "its FIN with the last request");
+        return failure_set(failure, EINVAL,
+                           "--hold and --close half exclude each other: half sends "
+                           "its FIN with the last request");
     }
     plan->rule = close_rule_of(plan->closer, plan->close_how);
     return 0;
 }
 
-/* A receive that is armed when close() is called delays its effect, so a connection that ends by close()
- * receives only while bytes are due. One that is held must notice a peer that leaves. */
+/* A receive that is armed when close() is called delays its effect, so a connection that ends by
+ * close() receives only while bytes are due. One that is held must notice a peer that leaves. */
 static void plan_conn_options(struct plan *plan)
 {
     plan->conn_options = (struct transport_conn_options){
@@ -184,8 +193,8 @@ static int plan_ports(struct plan *plan, struct failure *failure)
     return port_range_parse(&plan->ports, text, failure);
 }
 
-/* Every target needs a source of its own family. Without a planner sources just take turns, so that all
- * must fit. */
+/* Every target needs a source of its own family. Without a planner sources just take turns, so that
+ * all must fit. */
 static int check_families(const struct plan *plan, struct failure *failure)
 {
     for (uint32_t i = 0; i < plan->target_count; i++) {
@@ -238,8 +247,10 @@ int plan_features_off(const struct loadgen_options *options, uint64_t *features_
     for (uint32_t i = 0; i < list->count; i++) {
         uint64_t bit = transport_feature_find(list->values[i]);
         if (bit == 0) {
-            return failure_set(failure, EINVAL, "--without-feature %s: there is no such feature; see "
-                                                "--print-features", list->values[i]);
+            return failure_set(failure, EINVAL,
+                               "--without-feature %s: there is no such feature; see "
+                               "--print-features",
+                               list->values[i]);
         }
         *features_off |= bit;
     }
@@ -259,8 +270,8 @@ static int plan_payload(struct plan *plan, struct failure *failure)
     return 0;
 }
 
-int plan_make(struct plan *plan, const struct loadgen_options *options, const struct cli_given *given,
-              struct failure *failure)
+int plan_make(struct plan *plan, const struct loadgen_options *options,
+              const struct cli_given *given, struct failure *failure)
 {
     memset(plan, 0, sizeof(*plan));
     plan->options = *options;

@@ -48,8 +48,8 @@ void planner_destroy(struct planner *planner)
     planner->oldest = planner->newest = planner->spare = NULL;
 }
 
-/* Number n is port n mod P in row n / P; source s has the T rows from s * T on, and within them each port
- * meets each target once: (port + row) mod T walks through all of them. */
+/* Number n is port n mod P in row n / P; source s has the T rows from s * T on, and within them
+ * each port meets each target once: (port + row) mod T walks through all of them. */
 struct flow planner_flow(const struct planner *planner, uint64_t tuple)
 {
     const struct planner_config *config = &planner->config;

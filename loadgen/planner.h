@@ -1,18 +1,20 @@
 /* Planner: which 4-tuple the next connection takes, so that none is used again too early.
  *
- * Layer: loadgen (L5). Owner: the worker that holds the struct; one thread; no sockets, no clock of its
- * own. The kernel's own choice of ports slows to a crawl, without an error, once TIME_WAIT holds most of
- * them; planned 4-tuples cost the same until they are used up, and then the failure has a name.
+ * Layer: loadgen (L5). Owner: the worker that holds the struct; one thread; no sockets, no clock of
+ * its own. The kernel's own choice of ports slows to a crawl, without an error, once TIME_WAIT
+ * holds most of them; planned 4-tuples cost the same until they are used up, and then the failure
+ * has a name.
  *
- * The space is every source address x every port x every target, numbered so that ports run fastest (the
- * kernel keeps a chain of sockets per local port: short chains bind fast) and targets take turns. Share s
- * of n takes the numbers s (mod n), so that workers, and later machines, never meet. Left out are tuples
- * of two address families, and those whose source is itself a target: a socket that is bound to the
- * address and port that it connects to reaches itself, and one bound where a server listens fails.
+ * The space is every source address x every port x every target, numbered so that ports run fastest
+ * (the kernel keeps a chain of sockets per local port: short chains bind fast) and targets take
+ * turns. Share s of n takes the numbers s (mod n), so that workers, and later machines, never meet.
+ * Left out are tuples of two address families, and those whose source is itself a target: a socket
+ * that is bound to the address and port that it connects to reaches itself, and one bound where a
+ * server listens fails.
  *
- * Tuples that were never used come first, in order; then the one that was released longest ago, if that
- * is reuse_after ago. Released tuples wait in a queue of 16-byte records, whose chunks are used again:
- * memory grows to rate x reuse_after and stays there. */
+ * Tuples that were never used come first, in order; then the one that was released longest ago, if
+ * that is reuse_after ago. Released tuples wait in a queue of 16-byte records, whose chunks are
+ * used again: memory grows to rate x reuse_after and stays there. */
 #ifndef FINWAIT_LOADGEN_PLANNER_H
 #define FINWAIT_LOADGEN_PLANNER_H
 
@@ -59,8 +61,9 @@ void planner_destroy(struct planner *planner);
 /* Takes a tuple: stores its number. Returns false when none is free at `now_ns`. */
 bool planner_take(struct planner *planner, uint64_t now_ns, uint64_t *tuple);
 
-/* Gives a tuple back, whose connection ended at `now_ns`, or which turned out to be someone else's: it is
- * not taken again for reuse_after. Times must not go back; an earlier one counts as the last. */
+/* Gives a tuple back, whose connection ended at `now_ns`, or which turned out to be someone else's:
+ * it is not taken again for reuse_after. Times must not go back; an earlier one counts as the last.
+ */
 void planner_release(struct planner *planner, uint64_t tuple, uint64_t now_ns);
 
 /* Tells when planner_take will give a tuple: 0 for now, CLOCK_NEVER when every tuple is in use. */

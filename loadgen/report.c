@@ -9,8 +9,8 @@
 #include "loadgen/features.h"
 #include "loadgen/verdict.h"
 
-/* Tells over how long completions count towards the rate: the offered window. A run that ended by --count
- * has none: then up to the last outcome. */
+/* Tells over how long completions count towards the rate: the offered window. A run that ended by
+ * --count has none: then up to the last outcome. */
 static uint64_t window_ns(const struct run *run)
 {
     const struct plan *plan = run->plan;
@@ -76,9 +76,9 @@ static void set_counts(struct result *result, const struct run *run)
         result->open_max = result_count(total->open_max);
     }
     for (uint32_t i = 0; i < run->worker_count; i++) {
-        memory_bytes += run->workers[i].memory_bytes;
+        memory_bytes += run->workers[i].memory_bytes - run->workers[i].memory_idle_bytes;
     }
-    if (total->open_max > 0) {
+    if (total->open_max > 0 && memory_bytes > 0) {
         result->bytes_per_conn = result_real((double)memory_bytes / (double)total->open_max);
     }
 }
@@ -200,9 +200,9 @@ static int add_features(struct result *result, const struct worker *worker)
 
 static int add_series(struct result *result, const struct run *run)
 {
-    static const char *const columns[] = {"elapsed_sec",    "attempted_per_sec", "completed_per_sec",
-                                          "failed_per_sec", "shed_per_sec",      "in_flight",
-                                          "time_wait"};
+    static const char *const columns[] = {
+        "elapsed_sec",  "attempted_per_sec", "completed_per_sec", "failed_per_sec",
+        "shed_per_sec", "in_flight",         "time_wait"};
     int rc = result_series_columns(result, columns, sizeof(columns) / sizeof(columns[0]));
     struct run_sample last = {.at_ns = run->start_ns};
     for (uint32_t i = 0; i < run->sample_count && rc == 0; i++) {
@@ -286,8 +286,8 @@ static int add_verdict(struct result *result, const struct run *run)
         .shed = result->shed.count,
         .no_tuple = total->no_tuple,
         .tuple_taken = total->tuple_taken,
-        .no_descriptors = total->errors[CONN_PHASE_SETUP][EMFILE] +
-                          total->errors[CONN_PHASE_SETUP][ENFILE],
+        .no_descriptors =
+            total->errors[CONN_PHASE_SETUP][EMFILE] + total->errors[CONN_PHASE_SETUP][ENFILE],
         .failed_before_syn = total->failed_before_syn,
         .close_timed_out = total->errors[CONN_PHASE_CLOSE][ETIMEDOUT],
         .close_not_as_asked = total->close_not_as_asked,
@@ -296,8 +296,8 @@ static int add_verdict(struct result *result, const struct run *run)
         .steal_share = steal_share(result),
         .listen_overflows = kernel_rise(run, WATCH_listen_overflows),
         .time_wait_overflows = kernel_rise(run, WATCH_time_wait_overflows),
-        .syn_queue_full = kernel_rise(run, WATCH_syn_queue_cookies) +
-                          kernel_rise(run, WATCH_syn_queue_drops),
+        .syn_queue_full =
+            kernel_rise(run, WATCH_syn_queue_cookies) + kernel_rise(run, WATCH_syn_queue_drops),
         .conns_max = plan->options.conns_max,
         .reuse_after_ns = plan->options.reuse_after_ns,
     };

@@ -1,4 +1,5 @@
-/* The generator's report: what workers, kernel and machine counted, as the result that all programs share.
+/* The generator's report: what workers, kernel and machine counted, as the result that all programs
+ * share.
  *
  * Layer: loadgen (L5); the main thread, after the run. */
 #ifndef FINWAIT_LOADGEN_REPORT_H
@@ -8,8 +9,8 @@
 #include "loadgen/run.h"
 #include "report/report.h"
 
-/* Fills an initialised result with all that a run has to say, its verdict included. The result borrows the
- * run's histograms. Returns 0 or -ENOMEM. */
+/* Fills an initialised result with all that a run has to say, its verdict included. The result
+ * borrows the run's histograms. Returns 0 or -ENOMEM. */
 int report_fill(struct result *result, const struct run *run);
 
 #endif

@@ -16,8 +16,9 @@
 /* Until the first arrival: time for every worker to hear of it. */
 #define RUN_LEAD_NS (5 * NS_PER_MS)
 
-/* A connection that ended by close() is complete when that returns, while its last segments still go back
- * and forth. The kernel's counters are read after this, so that they can agree to the unit. */
+/* A connection that ended by close() is complete when that returns, while its last segments still
+ * go back and forth. The kernel's counters are read after this, so that they can agree to the unit.
+ */
 #define RUN_SETTLE_MS 100
 
 static void give_order(struct run *run, enum worker_order order)
@@ -30,8 +31,8 @@ static void give_order(struct run *run, enum worker_order order)
     }
 }
 
-/* Adds up the workers' live counts. Outcomes are read before attempts, so that a connection that ends in
- * between cannot make the sum of in-flight connections negative. */
+/* Adds up the workers' live counts. Outcomes are read before attempts, so that a connection that
+ * ends in between cannot make the sum of in-flight connections negative. */
 static struct run_sample sample_workers(const struct run *run, uint64_t now_ns)
 {
     struct run_sample sample = {.at_ns = now_ns};
@@ -49,10 +50,9 @@ static void keep_sample(struct run *run, const struct run_sample *sample)
 {
     if (run->sample_count == run->sample_capacity) {
         uint32_t capacity = run->sample_capacity == 0 ? 256 : run->sample_capacity * 2;
-        struct run_sample *samples =
-            capacity <= RUN_SAMPLES_MAX * 2
-                ? realloc(run->samples, capacity * sizeof(*run->samples))
-                : NULL;
+        struct run_sample *samples = capacity <= RUN_SAMPLES_MAX * 2
+                                         ? realloc(run->samples, capacity * sizeof(*run->samples))
+                                         : NULL;
         if (samples == NULL) {
             run->samples_left_out++;
             return;
@@ -72,8 +72,8 @@ static void print_progress(const struct run *run, const struct run_sample *now,
     log_line("finwait-loadgen",
              "%5.1f s  %8.0f conn/s  in flight %" PRIu64 "  failed %" PRIu64 "  shed %" PRIu64
              "  TIME_WAIT %" PRIu64,
-             elapsed_sec, rate, now->attempted - now->completed - now->failed, now->failed, now->shed,
-             now->time_wait);
+             elapsed_sec, rate, now->attempted - now->completed - now->failed, now->failed,
+             now->shed, now->time_wait);
 }
 
 /* In the watch's tick thread, once a second. */
@@ -128,8 +128,8 @@ static int start_workers(struct run *run, struct failure *failure)
     return 0;
 }
 
-/* A first signal stops the arrivals; a second one ends the run at once, and from then on signals act as
- * they do by default. */
+/* A first signal stops the arrivals; a second one ends the run at once, and from then on signals
+ * act as they do by default. */
 static void hear_signal(struct run *run, int signal_fd)
 {
     struct signalfd_siginfo info;
@@ -233,7 +233,8 @@ int run_make(struct run *run, const struct plan *plan, struct failure *failure)
     int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     int rc = -ENOMEM;
     if (run->team.news_fd < 0 || signal_fd < 0) {
-        rc = failure_set(failure, errno, "cannot open descriptors for control: %s", strerror(errno));
+        rc =
+            failure_set(failure, errno, "cannot open descriptors for control: %s", strerror(errno));
     } else {
         rc = conduct(run, signal_fd, failure);
     }

@@ -1,8 +1,9 @@
-/* Run: the master of a run. It starts the workers and the watch on the kernel, names the time of the
- * first arrival, hears signals, and ends when every worker has.
+/* Run: the master of a run. It starts the workers and the watch on the kernel, names the time of
+ * the first arrival, hears signals, and ends when every worker has.
  *
- * Layer: loadgen (L5). Owner: the main thread. SIGINT and SIGTERM are blocked in all threads and read from
- * a descriptor. The watch's own thread takes a sample a second (run_sample) and prints the progress line. */
+ * Layer: loadgen (L5). Owner: the main thread. SIGINT and SIGTERM are blocked in all threads and
+ * read from a descriptor. The watch's own thread takes a sample a second (run_sample) and prints
+ * the progress line. */
 #ifndef FINWAIT_LOADGEN_RUN_H
 #define FINWAIT_LOADGEN_RUN_H
 
@@ -48,8 +49,8 @@ struct run {
     struct watch_series kernel; /* after the run */
 };
 
-/* Makes the whole run. Returns 0 when it took place, interrupted or not; -errno with the text set when it
- * could not begin or an engine broke. run_destroy is due either way. */
+/* Makes the whole run. Returns 0 when it took place, interrupted or not; -errno with the text set
+ * when it could not begin or an engine broke. run_destroy is due either way. */
 int run_make(struct run *run, const struct plan *plan, struct failure *failure);
 
 void run_destroy(struct run *run);

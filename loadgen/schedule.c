@@ -3,15 +3,21 @@
 #include "base/assert.h"
 #include "base/clock.h"
 
-/* Products of an index or a duration with a rate's parts do not fit 64 bits. */
-__extension__ typedef unsigned __int128 wide;
+/* Multiplies and divides exactly: the product of an index or a duration with a rate's parts does
+ * not fit 64 bits. A quotient that does not fit either saturates. */
+static uint64_t scale(uint64_t value, uint64_t factor, uint64_t divisor, bool round_up)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)value * factor + (round_up ? divisor - 1 : 0);
+    wide quotient = product / divisor;
+    return quotient > UINT64_MAX ? UINT64_MAX : (uint64_t)quotient;
+}
 
-/* Counts the arrivals that are due within `span_ns` from the start, its end left out: the smallest k with
- * floor(k * per_ns / events) >= span_ns, which is ceil(span_ns * events / per_ns). */
+/* Counts the arrivals that are due within `span_ns` from the start, its end left out: the smallest
+ * k with floor(k * per_ns / events) >= span_ns, which is ceil(span_ns * events / per_ns). */
 static uint64_t arrivals_within(const struct cli_rate *rate, uint64_t span_ns)
 {
-    wide count = ((wide)span_ns * rate->events + rate->per_ns - 1) / rate->per_ns;
-    return count > SCHEDULE_NO_LIMIT ? SCHEDULE_NO_LIMIT : (uint64_t)count;
+    return scale(span_ns, rate->events, rate->per_ns, true);
 }
 
 void schedule_init(struct schedule *schedule, const struct schedule_config *config)
@@ -31,7 +37,7 @@ void schedule_init(struct schedule *schedule, const struct schedule_config *conf
 uint64_t schedule_time_ns(const struct schedule *schedule, uint64_t index)
 {
     const struct cli_rate *rate = &schedule->config.rate;
-    return schedule->config.start_ns + (uint64_t)((wide)index * rate->per_ns / rate->events);
+    return schedule->config.start_ns + scale(index, rate->per_ns, rate->events, false);
 }
 
 uint64_t schedule_next_ns(const struct schedule *schedule)

@@ -1,11 +1,11 @@
 /* Schedule: when each arrival of an open loop is due, as a pure function of its global index.
  *
- * Layer: loadgen (L5). Plain data, one thread, no clock of its own. Arrival k of the whole run, over all
- * workers and machines, is due at start + offset(k); share s of n takes the indexes k = s (mod n). So a
- * run can be split any way, and its parts add up to the same arrivals.
+ * Layer: loadgen (L5). Plain data, one thread, no clock of its own. Arrival k of the whole run,
+ * over all workers and machines, is due at start + offset(k); share s of n takes the indexes k = s
+ * (mod n). So a run can be split any way, and its parts add up to the same arrivals.
  *
- * The rate is constant. Other shapes (Poisson, ramp, step, burst) come as further functions of k behind
- * schedule_time_ns; nothing else knows how the times are made. */
+ * The rate is constant. Other shapes (Poisson, ramp, step, burst) come as further functions of k
+ * behind schedule_time_ns; nothing else knows how the times are made. */
 #ifndef FINWAIT_LOADGEN_SCHEDULE_H
 #define FINWAIT_LOADGEN_SCHEDULE_H
 
@@ -37,7 +37,8 @@ void schedule_init(struct schedule *schedule, const struct schedule_config *conf
 /* Tells when arrival `index` is due, exactly (rounded down to a ns). */
 uint64_t schedule_time_ns(const struct schedule *schedule, uint64_t index);
 
-/* Hands out our next arrival if it is due at `now_ns`: stores its global index and when it was due. */
+/* Hands out our next arrival if it is due at `now_ns`: stores its global index and when it was due.
+ */
 bool schedule_due(struct schedule *schedule, uint64_t now_ns, uint64_t *index, uint64_t *due_ns);
 
 /* Tells when our next arrival is due; CLOCK_NEVER when there is none. */

@@ -6,7 +6,8 @@
 
 #include "base/assert.h"
 
-/* Not 127.0.0.1: servers listen there, and a planner that shares their address meets their ports. */
+/* Not 127.0.0.1: servers listen there, and a planner that shares their address meets their ports.
+ */
 #define LOOPBACK_FIRST "127.0.0.2"
 #define LOOPBACK_LAST "127.0.0.250"
 
@@ -50,7 +51,8 @@ uint64_t sources_of_family(const struct sources *sources, uint8_t family)
     return count;
 }
 
-/* Asks the routing table which address a target would see: connecting a datagram socket sends nothing. */
+/* Asks the routing table which address a target would see: connecting a datagram socket sends
+ * nothing. */
 static int source_by_route(const struct endpoint *target, struct ip_addr *source,
                            struct failure *failure)
 {

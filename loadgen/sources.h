@@ -27,9 +27,10 @@ struct ip_addr sources_at(const struct sources *sources, uint64_t index);
 /* Counts the sources of an address family. */
 uint64_t sources_of_family(const struct sources *sources, uint8_t family);
 
-/* Adds what a target is reached from when the user names no sources: a block of 127/8 for IPv4 loopback,
- * large enough that 65 s of churn need no 4-tuple twice; else the address that the host's route gives.
- * Adds nothing when a source of that kind is there. Returns 0 or -errno with the text set. */
+/* Adds what a target is reached from when the user names no sources: a block of 127/8 for IPv4
+ * loopback, large enough that 65 s of churn need no 4-tuple twice; else the address that the host's
+ * route gives. Adds nothing when a source of that kind is there. Returns 0 or -errno with the text
+ * set. */
 int sources_add_default(struct sources *sources, const struct endpoint *target,
                         struct failure *failure);
 

@@ -5,7 +5,8 @@
 
 const char *stats_phase_name(enum conn_phase phase)
 {
-    static const char *const names[CONN_PHASE_COUNT] = {"setup", "connect", "echo", "hold", "close"};
+    static const char *const names[CONN_PHASE_COUNT] = {"setup", "connect", "echo", "hold",
+                                                        "close"};
     return names[phase];
 }
 

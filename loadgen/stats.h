@@ -1,8 +1,8 @@
 /* Stats: what one worker counted and timed; workers' stats add up to the run's.
  *
  * Layer: loadgen (L5). One writer, its worker. The counts in struct stats_live are read by the main
- * thread while the run goes on (each exact, the set of them not of one moment); all else is read after
- * the worker ended. Memory belongs to the holder. */
+ * thread while the run goes on (each exact, the set of them not of one moment); all else is read
+ * after the worker ended. Memory belongs to the holder. */
 #ifndef FINWAIT_LOADGEN_STATS_H
 #define FINWAIT_LOADGEN_STATS_H
 
@@ -35,8 +35,8 @@ enum stats_latency {
 
 #define STATS_LATENCY_COUNT 5
 
-/* From where a latency counts: since the phase was due (for the first phases: since the schedule named the
- * connection's arrival), and since we really began it. */
+/* From where a latency counts: since the phase was due (for the first phases: since the schedule
+ * named the connection's arrival), and since we really began it. */
 enum stats_origin {
     STATS_FROM_DUE,
     STATS_FROM_START,
@@ -89,7 +89,8 @@ void stats_init(struct stats *stats);
 /* Counts a failure by phase and errno. */
 void stats_count_error(struct stats *stats, enum conn_phase phase, int error);
 
-/* Adds all of `from`. Of two highest numbers at once (open_max) the sum is kept: a bound from above. */
+/* Adds all of `from`. Of two highest numbers at once (open_max) the sum is kept: a bound from
+ * above. */
 void stats_merge(struct stats *into, const struct stats *from);
 
 const char *stats_phase_name(enum conn_phase phase);

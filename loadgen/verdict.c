@@ -16,17 +16,17 @@ static int judge_arrivals(struct result *result, const struct verdict_facts *fac
         rc = result_add_limit(result, RESULT_INVALID, "nothing", "No connection was attempted.");
     }
     if (rc == 0 && facts->shed > 0) {
-        rc = result_add_limit(result, RESULT_INVALID, "conns-max",
-                              "%" PRIu64 " arrivals were shed, since --conns-max %" PRIu64
-                              " connections or the engine's limit was reached; lower --rate or raise it.",
-                              facts->shed, facts->conns_max);
+        rc = result_add_limit(
+            result, RESULT_INVALID, "conns-max",
+            "%" PRIu64 " arrivals were shed, since --conns-max %" PRIu64
+            " connections or the engine's limit was reached; lower --rate or raise it.",
+            facts->shed, facts->conns_max);
     }
     if (rc == 0 && facts->no_tuple > 0) {
         rc = result_add_limit(result, RESULT_INVALID, "4-tuples",
                               "%" PRIu64 " attempts found no free 4-tuple; give more addresses to "
                               "--sources, more --ports, or a --reuse-after under %.1f s.",
-                              facts->no_tuple,
-                              (double)facts->reuse_after_ns / (double)NS_PER_SEC);
+                              facts->no_tuple, (double)facts->reuse_after_ns / (double)NS_PER_SEC);
     }
     if (rc == 0 && facts->no_descriptors > 0) {
         rc = result_add_limit(result, RESULT_INVALID, "descriptors",
@@ -43,7 +43,8 @@ static int judge_setup(struct result *result, const struct verdict_facts *facts)
     int rc = 0;
     if (facts->tuple_taken > 0) {
         rc = result_add_limit(result, RESULT_NOTE, "ports-taken",
-                              "%" PRIu64 " planned ports belonged to sockets of other programs; they "
+                              "%" PRIu64
+                              " planned ports belonged to sockets of other programs; they "
                               "were left alone and the attempts counted as failed.",
                               facts->tuple_taken);
     }
@@ -66,7 +67,8 @@ static int judge_schedule(struct result *result, const struct verdict_facts *fac
     }
     if ((double)missing > VERDICT_MISSING_MAX * (double)facts->offered) {
         rc = result_add_limit(result, RESULT_INVALID, "schedule",
-                              "%" PRIu64 " of %" PRIu64 " arrivals were not started in time: the rate "
+                              "%" PRIu64 " of %" PRIu64
+                              " arrivals were not started in time: the rate "
                               "is more than this generator can offer.",
                               missing, facts->offered);
     } else if (facts->slip_p99_ns > VERDICT_SLIP_INVALID_NS) {
@@ -75,10 +77,11 @@ static int judge_schedule(struct result *result, const struct verdict_facts *fac
                               "more than this generator can keep to.",
                               slip_ms);
     } else if (facts->slip_p99_ns > VERDICT_SLIP_NOTE_NS) {
-        rc = result_add_limit(result, RESULT_NOTE, "schedule",
-                              "1%% of the arrivals were started %.1f ms late or later; latencies count "
-                              "from when they were due.",
-                              slip_ms);
+        rc = result_add_limit(
+            result, RESULT_NOTE, "schedule",
+            "1%% of the arrivals were started %.1f ms late or later; latencies count "
+            "from when they were due.",
+            slip_ms);
     }
     return rc;
 }
@@ -113,15 +116,17 @@ static int judge_target(struct result *result, const struct verdict_facts *facts
     }
     if (rc == 0 && of_target > 0) {
         rc = result_add_limit(result, RESULT_TARGET_FAILED, "target",
-                              "The target failed %" PRIu64 " of %" PRIu64 " connections.", of_target,
-                              facts->attempted);
+                              "The target failed %" PRIu64 " of %" PRIu64 " connections.",
+                              of_target, facts->attempted);
     }
     if (rc == 0 && of_target == 0 && facts->completed == 0 && facts->open_at_end > 0) {
-        rc = result_add_limit(result, RESULT_TARGET_FAILED, "target", "No connection was completed.");
+        rc = result_add_limit(result, RESULT_TARGET_FAILED, "target",
+                              "No connection was completed.");
     }
     if (rc == 0 && facts->close_not_as_asked > 0) {
         rc = result_add_limit(result, RESULT_NOTE, "close",
-                              "%" PRIu64 " connections were closed by the server in another way than "
+                              "%" PRIu64
+                              " connections were closed by the server in another way than "
                               "--close says; give the server the same --close.",
                               facts->close_not_as_asked);
     }
@@ -133,12 +138,14 @@ static int judge_host(struct result *result, const struct verdict_facts *facts)
     int rc = 0;
     if (facts->open_at_end > 0) {
         rc = result_add_limit(result, RESULT_NOTE, "drain",
-                              "%" PRIu64 " connections were still open after --drain and were reset.",
+                              "%" PRIu64
+                              " connections were still open after --drain and were reset.",
                               facts->open_at_end);
     }
     if (rc == 0 && facts->listen_overflows > 0) {
         rc = result_add_limit(result, RESULT_NOTE, "backlog",
-                              "A listener's accept queue was full %" PRIu64 " times; connections that "
+                              "A listener's accept queue was full %" PRIu64
+                              " times; connections that "
                               "met it were late or failed.",
                               facts->listen_overflows);
     }

@@ -1,7 +1,7 @@
 /* Verdict: what limited a run, and so whether it measured its target.
  *
- * Layer: loadgen (L5). A pure function of the run's numbers; it adds limits to the result, and their
- * weights give the exit code. */
+ * Layer: loadgen (L5). A pure function of the run's numbers; it adds limits to the result, and
+ * their weights give the exit code. */
 #ifndef FINWAIT_LOADGEN_VERDICT_H
 #define FINWAIT_LOADGEN_VERDICT_H
 

@@ -12,8 +12,8 @@
 /* Arrivals that one turn of the loop starts before it looks at completions again. */
 #define STARTS_PER_TURN 32u
 
-/* A closed loop whose try has failed at once (no 4-tuple, no descriptors) waits for so long: the cause
- * does not go away sooner, and the processor is the target's as well. */
+/* A closed loop whose try has failed at once (no 4-tuple, no descriptors) waits for so long: the
+ * cause does not go away sooner, and the processor is the target's as well. */
 #define RETRY_NS (10 * NS_PER_MS)
 
 /* Arrivals that fell due within the window but were late at its end are started for so long. */
@@ -46,7 +46,8 @@ static uint32_t part_of(const struct worker *worker, uint64_t whole)
     return (uint32_t)schedule_share_count(whole, worker->share, worker->team->workers);
 }
 
-/* How many records a worker needs: in a closed loop a connection's successor starts when it is gone. */
+/* How many records a worker needs: in a closed loop a connection's successor starts when it is
+ * gone. */
 static uint32_t conns_max_of(const struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
@@ -86,12 +87,18 @@ static int set_up(struct worker *worker, struct transport **transport)
     }
     /* Not fatal: without it the schedule slip is larger, and the report shows that. */
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
-    rc = conn_env_init(&worker->env, team->plan, worker->share, team->workers, conns_max_of(worker));
+    rc =
+        conn_env_init(&worker->env, team->plan, worker->share, team->workers, conns_max_of(worker));
     if (rc != 0) {
         return failure_set(&worker->failure, -rc, "no memory for connection records");
     }
     worker->env.stats = worker->stats;
     return open_transport(worker, transport);
+}
+
+static uint64_t count_memory(const struct worker *worker)
+{
+    return transport_memory_bytes(worker->env.transport) + slab_memory_bytes(&worker->env.conns);
 }
 
 static int wait_for_start(struct worker *worker)
@@ -231,8 +238,8 @@ static int drain(struct worker *worker)
     if (worker->env.window_end_ns > now_ns) {
         worker->env.window_end_ns = now_ns;
     }
-    while (rc == 0 && order_of(worker->team) != WORKER_ABORT &&
-           conn_live_count(&worker->env) > 0 && now_ns < end_ns) {
+    while (rc == 0 && order_of(worker->team) != WORKER_ABORT && conn_live_count(&worker->env) > 0 &&
+           now_ns < end_ns) {
         rc = transport_poll(worker->env.transport, end_ns);
         now_ns = clock_now_ns();
     }
@@ -259,7 +266,7 @@ static void take_stock(struct worker *worker)
     struct counter_view view = transport_counters(transport);
     worker->stats->tuples_used = worker->env.planner.used_count;
     worker->stats->tuples_reused = worker->env.planner.reuse_count;
-    worker->memory_bytes = transport_memory_bytes(transport) + slab_memory_bytes(&worker->env.conns);
+    worker->memory_bytes = count_memory(worker);
     worker->feature_count =
         (uint32_t)transport_features(transport, worker->features, TRANSPORT_FEATURES_MAX);
     transport_turns(transport, &worker->stats->turn);
@@ -301,6 +308,7 @@ static void *thread_main(void *argument)
     struct worker *worker = argument;
     struct transport *transport = NULL;
     worker->error = set_up(worker, &transport);
+    worker->memory_idle_bytes = worker->error == 0 ? count_memory(worker) : 0;
     tell_news(worker->team, &worker->team->ready_count);
     if (worker->error == 0) {
         worker->error = run(worker);

@@ -1,9 +1,9 @@
 /* Worker: one pinned thread with its own transport, planner, connections and stats.
  *
- * Layer: loadgen (L5). The program makes the workers, waits until all are ready, names the time of the
- * first arrival, and reads their stats when they have ended. Until then only the fields that say so are
- * shared, and they are atomic. A worker starts the arrivals of its share, lets them finish within the
- * drain, resets what is left, and ends. */
+ * Layer: loadgen (L5). The program makes the workers, waits until all are ready, names the time of
+ * the first arrival, and reads their stats when they have ended. Until then only the fields that
+ * say so are shared, and they are atomic. A worker starts the arrivals of its share, lets them
+ * finish within the drain, resets what is left, and ends. */
 #ifndef FINWAIT_LOADGEN_WORKER_H
 #define FINWAIT_LOADGEN_WORKER_H
 
@@ -41,7 +41,7 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t wake_lock; /* keeps the transport while it is being woken */
     struct transport *wakes;   /* under wake_lock; NULL when there is none */
-    struct stats *stats;                   /* owned; the live counts may be read at any time */
+    struct stats *stats;       /* owned; the live counts may be read at any time */
 
     /* The thread's own. */
     struct conn_env env;
@@ -55,7 +55,8 @@ struct worker {
     struct failure failure;
     uint64_t window_ns; /* how long arrivals were started for */
     uint64_t cpu_ns;    /* of the thread, over that window */
-    uint64_t memory_bytes;
+    uint64_t memory_bytes;      /* of transport and records, at the end */
+    uint64_t memory_idle_bytes; /* the same before the first connection */
     uint32_t feature_count;
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
     struct counter_view counters; /* a copy, owned */

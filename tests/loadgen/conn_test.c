@@ -4,190 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-#include "loadgen/conn.h"
-
-#define MS NS_PER_MS
-#define NOTES_MAX 512
-
-/* Stands in for the real one: what was called since the last look, in order. The names below replace the
- * library's, which is not linked. */
-struct transport {
-    char notes[NOTES_MAX];
-    uint64_t user;
-    struct flow flow;
-    const void *sent;
-    uint64_t sent_bytes;
-    uint64_t timer_ns;
-    int connect_error;
-    uint32_t released;
-};
-
-static void note(struct transport *transport, const char *text)
-{
-    size_t length = strlen(transport->notes);
-    snprintf(transport->notes + length, NOTES_MAX - length, "%s%s", length > 0 ? " " : "", text);
-}
-
-int transport_connect(struct transport *transport, const struct flow *flow,
-                      const struct transport_conn_options *options, uint64_t user, uint64_t *conn)
-{
-    (void)options;
-    note(transport, "connect");
-    transport->user = user;
-    transport->flow = *flow;
-    *conn = 77;
-    return transport->connect_error;
-}
-
-int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes)
-{
-    assert_int_equal(conn, 77);
-    note(transport, "send");
-    transport->sent = data;
-    transport->sent_bytes = bytes;
-    return 0;
-}
-
-int transport_recv(struct transport *transport, uint64_t conn)
-{
-    (void)conn;
-    note(transport, "recv");
-    return 0;
-}
-
-int transport_shutdown_write(struct transport *transport, uint64_t conn)
-{
-    (void)conn;
-    note(transport, "shutdown");
-    return 0;
-}
-
-int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how)
-{
-    static const char *const names[] = {"close", "reset", "close-no-timewait"};
-    (void)conn;
-    note(transport, names[how]);
-    return 0;
-}
-
-int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns)
-{
-    (void)conn;
-    transport->timer_ns = deadline_ns;
-    return 0;
-}
-
-void transport_buffer_release(struct transport *transport, uint64_t conn,
-                              const struct transport_buffer *buffer)
-{
-    (void)conn;
-    (void)buffer;
-    transport->released++;
-}
-
-/* A plan of one worker, and the connection that is driven. */
-struct stage {
-    struct plan plan;
-    struct transport transport;
-    struct stats *stats;
-    struct conn_env env;
-};
-
-static void stage_open(struct stage *stage, enum closer closer, enum close_how how, uint64_t echoes)
-{
-    struct ip_range range;
-    memset(stage, 0, sizeof(*stage));
-    struct plan *plan = &stage->plan;
-    plan->options.echoes = echoes;
-    plan->options.timeout_ns = 5000 * MS;
-    plan->options.reuse_after_ns = 65000 * MS;
-    plan->target_count = 1;
-    assert_int_equal(endpoint_parse(&plan->targets[0], "127.0.0.1:7000", NULL), 0);
-    assert_int_equal(ip_range_parse(&range, "127.0.0.2", NULL), 0);
-    assert_int_equal(sources_add(&plan->sources, &range, NULL), 0);
-    plan->ports = (struct port_range){100, 101};
-    plan->closer = closer;
-    plan->close_how = how;
-    plan->rule = close_rule_of(closer, how);
-    plan->conn_options.pull = plan->rule.opening == CLOSE_OPENS_WITH_CLOSE;
-    plan->expect_bytes = 64;
-    assert_int_equal(payload_make(&plan->payload, 64, 1), 0);
-    stage->stats = malloc(sizeof(*stage->stats));
-    stats_init(stage->stats);
-    assert_int_equal(conn_env_init(&stage->env, plan, 0, 1, 8), 0);
-    stage->env.transport = &stage->transport;
-    stage->env.stats = stage->stats;
-}
-
-static void stage_close(struct stage *stage)
-{
-    conn_env_destroy(&stage->env);
-    payload_destroy(&stage->plan.payload);
-    free(stage->stats);
-}
-
-/* Asserts what was called since the last time. */
-static void expect_calls(struct stage *stage, const char *notes)
-{
-    assert_string_equal(stage->transport.notes, notes);
-    stage->transport.notes[0] = '\0';
-}
-
-static void deliver(struct stage *stage, enum transport_event_type type, uint64_t time_ns)
-{
-    conn_handle(&stage->env, &(struct transport_event){.type = type,
-                                                       .conn = 77,
-                                                       .user = stage->transport.user,
-                                                       .time_ns = time_ns});
-}
-
-static void deliver_failure(struct stage *stage, enum transport_phase phase, int error)
-{
-    conn_handle(&stage->env, &(struct transport_event){.type = TRANSPORT_FAILED,
-                                                       .phase = phase,
-                                                       .error = error,
-                                                       .conn = 77,
-                                                       .user = stage->transport.user,
-                                                       .time_ns = 900});
-}
-
-static void deliver_bytes(struct stage *stage, const void *data, uint32_t size)
-{
-    uint32_t released = stage->transport.released;
-    conn_handle(&stage->env, &(struct transport_event){.type = TRANSPORT_DATA,
-                                                       .conn = 77,
-                                                       .user = stage->transport.user,
-                                                       .time_ns = 500,
-                                                       .buffer = {.data = data, .size = size}});
-    assert_int_equal(stage->transport.released, released + 1);
-}
-
-static void open_one(struct stage *stage)
-{
-    assert_int_equal(conn_start(&stage->env, 0, 100, 110), CONN_STARTED);
-    deliver(stage, TRANSPORT_CONNECTING, 120);
-    expect_calls(stage, "connect");
-    deliver(stage, TRANSPORT_CONNECTED, 150);
-}
-
-static void echo_one(struct stage *stage)
-{
-    deliver(stage, TRANSPORT_SENT, 400);
-    deliver_bytes(stage, stage->transport.sent, 64);
-}
-
-static void expect_counts(const struct stage *stage, uint64_t completed, uint64_t failed)
-{
-    assert_int_equal(stats_read(&stage->stats->live.completed), completed);
-    assert_int_equal(stats_read(&stage->stats->live.failed), failed);
-}
+#include "loadgen/stage.h"
 
 static void close_by_fin_shuts_down_and_waits_for_the_peers_fin(void **state)
 {
@@ -216,9 +37,8 @@ static void closes_by_a_call_complete_when_it_returns(void **state)
     static const struct {
         enum close_how how;
         const char *call;
-    } cases[] = {{CLOSE_CLOSE, "close"},
-                 {CLOSE_RST, "reset"},
-                 {CLOSE_FIN_NO_TIMEWAIT, "close-no-timewait"}};
+    } cases[] = {
+        {CLOSE_CLOSE, "close"}, {CLOSE_RST, "reset"}, {CLOSE_FIN_NO_TIMEWAIT, "close-no-timewait"}};
     for (size_t i = 0; i < 3; i++) {
         for (int both = 0; both < 2; both++) {
             struct stage stage;

@@ -26,7 +26,8 @@ static int make(struct plan *plan, const char *line, struct failure *failure)
     assert_true(strlen(line) < sizeof(words));
     memcpy(words, line, strlen(line) + 1);
     argv[0] = (char *)(uintptr_t)name;
-    for (char *word = strtok_r(words, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(words, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest)) {
         assert_true(argc < ARGS_MAX);
         argv[argc++] = word;
     }

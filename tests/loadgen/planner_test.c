@@ -282,7 +282,8 @@ static void a_reuse_after_beyond_the_clock_means_never(void **state)
     planner_destroy(&planner);
 }
 
-/* Models the queue over many chunks: every tuple is either in use or waits its turn, whatever the mix. */
+/* Models the queue over many chunks: every tuple is either in use or waits its turn, whatever the
+ * mix. */
 static void the_queue_keeps_order_over_chunks(void **state)
 {
     (void)state;

@@ -21,8 +21,8 @@ static void ranges_are_one_list_in_their_order(void **state)
 {
     (void)state;
     struct sources sources = {0};
-    static const char *const expected[] = {"10.0.0.9",    "10.0.0.1", "10.0.0.2", "192.168.0.0",
-                                           "192.168.0.1", "::1"};
+    static const char *const expected[] = {"10.0.0.9",    "10.0.0.1",    "10.0.0.2",
+                                           "192.168.0.0", "192.168.0.1", "::1"};
     add(&sources, "10.0.0.9");
     add(&sources, "10.0.0.1-10.0.0.2");
     add(&sources, "192.168.0.0/31");
