@@ -286,7 +286,7 @@ def is_mutable_variable(declaration):
     if TYPE_ALONE.fullmatch(text):
         return False
     name, assigned, _ = text.partition("=")
-    is_function_pointer = re.search(r"\(\s*\*", name) is not None
+    is_function_pointer = re.match(r"[^(]*\(\s*\*", name) is not None
     if "(" in name and not is_function_pointer:
         return False
     if not assigned and not re.match(r"[A-Za-z_][\w\s*\[\](),{}:<>]*$", name):

@@ -26,6 +26,7 @@ struct transport_conn {
     uint64_t handle;
     uint64_t user;
     bool closing; /* transport_close was called: only CLOSED may still be delivered */
+    bool failed;  /* FAILED was delivered: only TIMER and CLOSED may follow */
 };
 
 struct transport_ops {
@@ -122,5 +123,6 @@ int uring_engine_check(uint64_t features_off, struct failure *failure);
 
 size_t uring_engine_probe(struct transport_feature *features, size_t max);
 uint64_t uring_engine_feature_find(const char *name);
+uint64_t epoll_engine_feature_find(const char *name);
 
 #endif

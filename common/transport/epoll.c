@@ -228,21 +228,21 @@ static int wait_ns(const struct epoll_engine *engine, struct epoll_event *events
                         wait_ns == CLOCK_NEVER ? NULL : &timeout, NULL);
 }
 
+/* Tells whether the kernel has epoll_pwait2: those before 5.11 lack it, and some containers'
+ * filters refuse with EPERM what they do not know. */
+static bool probe_pwait2(const struct epoll_engine *engine)
+{
+    struct epoll_event events[EPOLL_EVENTS_PER_WAIT];
+    return wait_ns(engine, events, 0) >= 0;
+}
+
 /* Waits; returns how many events came or -errno. */
 static int wait_events(struct epoll_engine *engine, struct epoll_event *events,
                        uint64_t duration_ns)
 {
     ENGINE_COUNT(&engine->base, syscalls);
-    int count = -1;
-    if (engine->has_pwait2) {
-        count = wait_ns(engine, events, duration_ns);
-        /* Kernels before 5.11 lack it; some containers' filters refuse with EPERM what they do not
-         * know. */
-        engine->has_pwait2 = count >= 0 || (errno != ENOSYS && errno != EPERM);
-    }
-    if (!engine->has_pwait2) {
-        count = wait_ms(engine, events, duration_ns);
-    }
+    int count = engine->has_pwait2 ? wait_ns(engine, events, duration_ns)
+                                   : wait_ms(engine, events, duration_ns);
     if (count < 0) {
         return errno == EINTR ? 0 : -errno; /* a signal may be what the caller waits for */
     }
@@ -306,13 +306,34 @@ static void engine_wake(struct transport *transport)
     errno = saved;
 }
 
+static const struct transport_feature pwait2_feature = {
+    .name = "epoll-pwait2",
+    .since = "5.11",
+    .help = "epoll waits with a deadline in nanoseconds",
+    .fallback = "deadlines are rounded up to milliseconds",
+};
+
 static size_t engine_features(const struct transport *transport, struct transport_feature *features,
                               size_t max)
 {
-    (void)transport;
-    (void)features;
-    (void)max;
-    return 0;
+    const struct epoll_engine *engine = (const struct epoll_engine *)transport;
+    if (max == 0) {
+        return 0;
+    }
+    features[0] = pwait2_feature;
+    if (engine->has_pwait2) {
+        features[0].state = TRANSPORT_FEATURE_USED;
+    } else if (transport->config.features_off & EPOLL_FEATURE_PWAIT2) {
+        features[0].state = TRANSPORT_FEATURE_OFF;
+    } else {
+        features[0].state = TRANSPORT_FEATURE_MISSING;
+    }
+    return 1;
+}
+
+uint64_t epoll_engine_feature_find(const char *name)
+{
+    return strcmp(name, pwait2_feature.name) == 0 ? EPOLL_FEATURE_PWAIT2 : 0;
 }
 
 static uint64_t engine_memory_bytes(const struct transport *transport)
@@ -409,7 +430,7 @@ int epoll_engine_open(struct transport **transport, const struct transport_confi
     }
     epoll_pool_init(&engine->pool, engine->base.config.buffer_bytes);
     engine->retry_ns = CLOCK_NEVER;
-    engine->has_pwait2 = true;
+    engine->has_pwait2 = !(config->features_off & EPOLL_FEATURE_PWAIT2) && probe_pwait2(engine);
     *transport = &engine->base;
     return 0;
 err_fini:

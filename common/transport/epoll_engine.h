@@ -27,6 +27,9 @@
 #define EPOLL_SEND_BYTES_PER_RUN (256u * 1024u)
 #define EPOLL_SEND_PIECES_MAX 16u /* in one sendmsg */
 
+/* The engine's one feature; io_uring's count up from bit 0. */
+#define EPOLL_FEATURE_PWAIT2 (UINT64_C(1) << 63)
+
 /* After running out of descriptors or memory: others in the process may have given some back. */
 #define EPOLL_RETRY_NS (20 * NS_PER_MS)
 

@@ -72,6 +72,7 @@ static void consume(struct epoll_conn *conn, uint64_t bytes)
 {
     while (bytes > 0) {
         struct epoll_send *send = conn->unsent;
+        ASSERT(send != NULL);
         uint64_t taken = bytes < send->left_bytes ? bytes : send->left_bytes;
         send->data += taken;
         send->left_bytes -= taken;
@@ -206,6 +207,7 @@ int epoll_conn_send_buffer(struct transport *transport, struct transport_conn *h
     }
     struct epoll_buffer *buffer = epoll_pool_find(&engine->pool, lent->id);
     ASSERT(buffer->state == EPOLL_BUFFER_LENT);
+    ASSERT(lent->size > 0 && lent->size <= engine->pool.buffer_bytes);
     buffer->state = EPOLL_BUFFER_SENDING;
     buffer->send.data = lent->data;
     buffer->send.bytes = lent->size;

@@ -139,10 +139,17 @@ static void deliver(struct transport *transport, const struct transport_event *e
     transport->config.handler(transport->config.context, event);
 }
 
+/* After FAILED nothing comes but the timer and CLOSED: what other operations still say of a broken
+ * connection would be a second account of the same end. */
+static bool is_quiet(const struct transport_conn *conn)
+{
+    return conn->closing || conn->failed;
+}
+
 void engine_event(struct transport *transport, struct transport_conn *conn,
                   enum transport_event_type type)
 {
-    if (!conn->closing) {
+    if (!is_quiet(conn) || (type == TRANSPORT_TIMER && !conn->closing)) {
         struct transport_event event = event_of(transport, conn, type);
         deliver(transport, &event);
     }
@@ -168,7 +175,7 @@ void engine_connecting(struct transport *transport, struct transport_conn *conn,
 bool engine_data(struct transport *transport, struct transport_conn *conn,
                  const struct transport_buffer *buffer)
 {
-    if (conn->closing) {
+    if (is_quiet(conn)) {
         return false;
     }
     ENGINE_ADD(transport, bytes_received, buffer->size);
@@ -181,7 +188,7 @@ bool engine_data(struct transport *transport, struct transport_conn *conn,
 void engine_sent(struct transport *transport, struct transport_conn *conn, uint64_t bytes)
 {
     ENGINE_ADD(transport, bytes_sent, bytes);
-    if (!conn->closing) {
+    if (!is_quiet(conn)) {
         struct transport_event event = event_of(transport, conn, TRANSPORT_SENT);
         event.bytes = bytes;
         deliver(transport, &event);
@@ -191,7 +198,8 @@ void engine_sent(struct transport *transport, struct transport_conn *conn, uint6
 void engine_failed(struct transport *transport, struct transport_conn *conn,
                    enum transport_phase phase, int error)
 {
-    if (!conn->closing) {
+    if (!is_quiet(conn)) {
+        conn->failed = true;
         struct transport_event event = event_of(transport, conn, TRANSPORT_FAILED);
         event.phase = phase;
         event.error = error;
@@ -368,7 +376,8 @@ size_t transport_features(const struct transport *transport, struct transport_fe
 
 uint64_t transport_feature_find(const char *name)
 {
-    return uring_engine_feature_find(name);
+    uint64_t bit = uring_engine_feature_find(name);
+    return bit != 0 ? bit : epoll_engine_feature_find(name);
 }
 
 enum transport_engine transport_engine_of(const struct transport *transport)

@@ -75,7 +75,8 @@ enum transport_event_type {
     TRANSPORT_SENT,       /* one transport_send came through whole; `bytes` of it */
     TRANSPORT_PEER_FIN,   /* the peer sent its FIN; all data came before. No DATA follows */
     TRANSPORT_TIMER,      /* the connection's timer expired; it is disarmed */
-    TRANSPORT_FAILED, /* `phase` and `error` say what; the caller still has to transport_close */
+    TRANSPORT_FAILED, /* `phase` and `error` say what failed first. Only TIMER and CLOSED follow;
+                       * the caller still has to transport_close */
     TRANSPORT_CLOSED, /* the record is gone after this. `error` is 0 or what closing gave */
 };
 

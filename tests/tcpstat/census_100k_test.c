@@ -47,8 +47,6 @@ struct child {
     int end_fd;  /* closed: the child ends */
 };
 
-static struct child children[CHILDREN];
-
 static int family_of(int child)
 {
     return child % 2 == 0 ? AF_INET : AF_INET6;
@@ -129,7 +127,7 @@ static _Noreturn void run_child(int number, int done_fd, int end_fd)
     _exit(0);
 }
 
-static void start_child(int number)
+static void start_child(struct child *children, int number)
 {
     int done[2];
     int end[2];
@@ -153,12 +151,13 @@ static void start_child(int number)
 
 static int set_up(void **state)
 {
-    (void)state;
+    struct child *children = calloc(CHILDREN, sizeof(*children));
+    *state = children;
     for (int i = 0; i < EXTRA_LISTENERS; i++) {
         make_listener(family_of(i), (uint16_t)(PORT_FIRST + CHILDREN + i));
     }
     for (int i = 0; i < CHILDREN; i++) {
-        start_child(i);
+        start_child(children, i);
     }
     for (int i = 0; i < CHILDREN; i++) {
         char byte;
@@ -171,12 +170,13 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    (void)state;
+    struct child *children = *state;
     for (int i = 0; i < CHILDREN; i++) {
         close(children[i].end_fd);
         close(children[i].done_fd);
         waitpid(children[i].pid, NULL, 0);
     }
+    free(children);
     return 0;
 }
 

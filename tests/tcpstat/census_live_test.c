@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -217,8 +218,12 @@ static void populate(struct population *population, int times)
     }
 }
 
-static struct population v4 = {.family = AF_INET};
-static struct population v6 = {.family = AF_INET6};
+/* What the tests share. */
+struct fixture {
+    struct census *census;
+    struct population v4;
+    struct population v6;
+};
 
 static bool counts_equal(const struct tcp_state_counts *a, const struct tcp_state_counts *b)
 {
@@ -236,31 +241,32 @@ static void print_counts(const char *name, const struct tcp_state_counts *counts
 }
 
 /* Counts until the sockets are where they were put, since a segment may be under way. */
-static void census_settled(struct census *census, struct census_result *result)
+static void census_settled(const struct fixture *fixture, struct census_result *result)
 {
     const struct census_request request = {0};
     const uint64_t deadline_ns = clock_now_ns() + SETTLE_NS;
     do {
-        assert_int_equal(census_run(census, &request, result), 0);
-        if (counts_equal(&result->v4, &v4.expected) && counts_equal(&result->v6, &v6.expected)) {
+        assert_int_equal(census_run(fixture->census, &request, result), 0);
+        if (counts_equal(&result->v4, &fixture->v4.expected) &&
+            counts_equal(&result->v6, &fixture->v6.expected)) {
             return;
         }
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     } while (clock_now_ns() < deadline_ns);
-    print_counts("expected v4", &v4.expected);
+    print_counts("expected v4", &fixture->v4.expected);
     print_counts("counted v4", &result->v4);
-    print_counts("expected v6", &v6.expected);
+    print_counts("expected v6", &fixture->v6.expected);
     print_counts("counted v6", &result->v6);
     fail_msg("the census differs from the sockets that were made");
 }
 
 static void test_every_state_is_counted_in_both_families(void **state)
 {
-    struct census *census = *state;
+    const struct fixture *fixture = *state;
     struct census_result result = {0};
-    census_settled(census, &result);
-    struct tcp_state_counts sum = v4.expected;
-    tcp_state_counts_add(&sum, &v6.expected);
+    census_settled(fixture, &result);
+    struct tcp_state_counts sum = fixture->v4.expected;
+    tcp_state_counts_add(&sum, &fixture->v6.expected);
     assert_memory_equal(&result.total, &sum, sizeof(sum));
     assert_int_equal(result.stamp.rows, tcp_state_total(&sum));
     assert_int_equal(result.stamp.rows_repeated, 0);
@@ -273,30 +279,30 @@ static void test_every_state_is_counted_in_both_families(void **state)
 
 static void test_port_filters_divide_the_sockets(void **state)
 {
-    struct census *census = *state;
+    const struct fixture *fixture = *state;
     struct census_result whole = {0};
-    census_settled(census, &whole);
+    census_settled(fixture, &whole);
     struct port_set deferred = {0};
     port_set_add(&deferred, PORT_DEFERRED);
     struct census_result result = {0};
 
     const struct census_request local = {.local_ports = &deferred};
-    assert_int_equal(census_run(census, &local, &result), 0);
+    assert_int_equal(census_run(fixture->census, &local, &result), 0);
     assert_int_equal(result.total.n[TCP_STATE_LISTEN], 2);
     assert_int_equal(result.total.n[TCP_STATE_SYN_RECEIVED], 2);
     assert_int_equal(tcp_state_total(&result.total), 4);
 
     const struct census_request remote = {.remote_ports = &deferred};
-    assert_int_equal(census_run(census, &remote, &result), 0);
+    assert_int_equal(census_run(fixture->census, &remote, &result), 0);
     assert_int_equal(result.total.n[TCP_STATE_ESTABLISHED], 2);
     assert_int_equal(tcp_state_total(&result.total), 2);
 
     const struct census_request either = {.either_ports = &deferred};
-    assert_int_equal(census_run(census, &either, &result), 0);
+    assert_int_equal(census_run(fixture->census, &either, &result), 0);
     assert_int_equal(tcp_state_total(&result.total), 6);
 
     port_set_add_range(&deferred, (struct port_range){PORT_PLAIN, PORT_FULL});
-    assert_int_equal(census_run(census, &either, &result), 0);
+    assert_int_equal(census_run(fixture->census, &either, &result), 0);
     assert_memory_equal(&result.total, &whole.total, sizeof(whole.total));
     census_result_free(&result);
     census_result_free(&whole);
@@ -304,11 +310,11 @@ static void test_port_filters_divide_the_sockets(void **state)
 
 static void test_groups_by_local_port_add_up(void **state)
 {
-    struct census *census = *state;
+    const struct fixture *fixture = *state;
     struct census_result result = {0};
-    census_settled(census, &result);
+    census_settled(fixture, &result);
     const struct census_request request = {.grouping = CENSUS_BY_LOCAL_PORT};
-    assert_int_equal(census_run(census, &request, &result), 0);
+    assert_int_equal(census_run(fixture->census, &request, &result), 0);
     struct tcp_state_counts sum = {0};
     for (uint32_t i = 0; i < result.groups.count; i++) {
         tcp_state_counts_add(&sum, &result.groups.groups[i].counts);
@@ -326,9 +332,9 @@ static void test_groups_by_local_port_add_up(void **state)
  * socket. */
 static void test_sockstat_agrees_on_time_wait(void **state)
 {
-    struct census *census = *state;
+    const struct fixture *fixture = *state;
     struct census_result result = {0};
-    census_settled(census, &result);
+    census_settled(fixture, &result);
     struct failure failure;
     struct tcpstat_counters *counters;
     assert_int_equal(tcpstat_counters_open(&counters, &failure), 0);
@@ -342,25 +348,31 @@ static void test_sockstat_agrees_on_time_wait(void **state)
 
 static void test_a_cancelled_census_ends_at_once(void **state)
 {
-    struct census *census = *state;
+    const struct fixture *fixture = *state;
     atomic_bool cancel = true;
     const struct census_request request = {.cancel = &cancel};
     struct census_result result = {0};
-    assert_int_equal(census_run(census, &request, &result), -ECANCELED);
+    assert_int_equal(census_run(fixture->census, &request, &result), -ECANCELED);
     census_result_free(&result);
 }
 
 static int set_up(void **state)
 {
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture->v4.family = AF_INET;
+    fixture->v6.family = AF_INET6;
+    populate(&fixture->v4, 20);
+    populate(&fixture->v6, 15);
+    *state = fixture;
     struct failure failure;
-    populate(&v4, 20);
-    populate(&v6, 15);
-    return census_open_procfs((struct census **)state, &failure);
+    return census_open_procfs(&fixture->census, &failure);
 }
 
 static int tear_down(void **state)
 {
-    census_close(*state);
+    struct fixture *fixture = *state;
+    census_close(fixture->census);
+    free(fixture);
     return 0;
 }
 

@@ -37,26 +37,33 @@
     "Tcp: NewField MaxConn ActiveOpens OutRsts\n"                                                  \
     "Tcp: 1 -1 18446744073709551615 2\n"
 
+#define TEXT_MAX_BYTES 16384
+
 static const char *const snmp_lines[] = {"Ip", "Tcp", NULL};
 static const struct counters_file sockstat = {"sockstat", COUNTERS_INLINE, "sockstat.", NULL};
 static const struct counters_file snmp = {"snmp", COUNTERS_PAIRED, "", snmp_lines};
 
-static struct counters_layout layout;
-static struct guard_page guard;
+/* What the tests of texts share. */
+struct fixture {
+    struct counters_layout layout;
+    struct guard_page guard;
+};
 
 /* Reads one file's text, which ends at a guard page, as a layout and its values. */
-static int read_text(const struct counters_file *file, const char *text, uint64_t *values)
+static int read_text(struct fixture *fixture, const struct counters_file *file, const char *text,
+                     uint64_t *values)
 {
-    const char *copy = guard_page_copy(&guard, text, strlen(text));
-    layout = (struct counters_layout){0};
-    counters_layout_add(&layout, file, copy, strlen(text));
-    counters_layout_finish(&layout);
+    const char *copy = guard_page_copy(&fixture->guard, text, strlen(text));
+    fixture->layout = (struct counters_layout){0};
+    counters_layout_add(&fixture->layout, file, copy, strlen(text));
+    counters_layout_finish(&fixture->layout);
     return counters_values_read(file, copy, strlen(text), values, TCPSTAT_COUNTERS_MAX);
 }
 
-static void assert_value(const uint64_t *values, const char *name, uint64_t expected)
+static void assert_value(const struct fixture *fixture, const uint64_t *values, const char *name,
+                         uint64_t expected)
 {
-    const int index = counters_layout_find(&layout, name);
+    const int index = counters_layout_find(&fixture->layout, name);
     if (index < 0) {
         fail_msg("%s is not there", name);
     }
@@ -65,78 +72,78 @@ static void assert_value(const uint64_t *values, const char *name, uint64_t expe
 
 static void test_sockstat_names_are_line_and_field(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint64_t values[TCPSTAT_COUNTERS_MAX];
-    assert_int_equal(read_text(&sockstat, SOCKSTAT, values), 8);
-    assert_value(values, "sockstat.TCP.tw", 2);
-    assert_value(values, "sockstat.TCP.mem", 3);
-    assert_value(values, "sockstat.UDP.mem", 2);
-    assert_value(values, "sockstat.sockets.used", 290);
+    assert_int_equal(read_text(fixture, &sockstat, SOCKSTAT, values), 8);
+    assert_value(fixture, values, "sockstat.TCP.tw", 2);
+    assert_value(fixture, values, "sockstat.TCP.mem", 3);
+    assert_value(fixture, values, "sockstat.UDP.mem", 2);
+    assert_value(fixture, values, "sockstat.sockets.used", 290);
 }
 
 static void test_only_wanted_lines_are_taken(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint64_t values[TCPSTAT_COUNTERS_MAX];
-    assert_int_equal(read_text(&snmp, SNMP_OLD, values), 4);
-    assert_value(values, "Ip.DefaultTTL", 64);
-    assert_value(values, "Tcp.ActiveOpens", 13);
-    assert_value(values, "Tcp.MaxConn", UINT64_MAX);
-    assert_int_equal(counters_layout_find(&layout, "Icmp.InMsgs"), -ENOENT);
+    assert_int_equal(read_text(fixture, &snmp, SNMP_OLD, values), 4);
+    assert_value(fixture, values, "Ip.DefaultTTL", 64);
+    assert_value(fixture, values, "Tcp.ActiveOpens", 13);
+    assert_value(fixture, values, "Tcp.MaxConn", UINT64_MAX);
+    assert_int_equal(counters_layout_find(&fixture->layout, "Icmp.InMsgs"), -ENOENT);
 }
 
 static void test_names_resolve_whatever_the_kernel_adds_or_lacks(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint64_t values[TCPSTAT_COUNTERS_MAX];
-    assert_int_equal(read_text(&snmp, SNMP_OLD, values), 4);
-    assert_int_equal(counters_layout_find(&layout, "Tcp.OutRsts"), -ENOENT);
-    assert_int_equal(read_text(&snmp, SNMP_NEW, values), 7);
-    assert_value(values, "Tcp.OutRsts", 2);
-    assert_value(values, "Tcp.ActiveOpens", UINT64_MAX);
-    assert_value(values, "Tcp.NewField", 1);
-    assert_value(values, "Ip.OutTransmits", 359);
+    assert_int_equal(read_text(fixture, &snmp, SNMP_OLD, values), 4);
+    assert_int_equal(counters_layout_find(&fixture->layout, "Tcp.OutRsts"), -ENOENT);
+    assert_int_equal(read_text(fixture, &snmp, SNMP_NEW, values), 7);
+    assert_value(fixture, values, "Tcp.OutRsts", 2);
+    assert_value(fixture, values, "Tcp.ActiveOpens", UINT64_MAX);
+    assert_value(fixture, values, "Tcp.NewField", 1);
+    assert_value(fixture, values, "Ip.OutTransmits", 359);
 }
 
 /* Whatever is cut off, what remains is read within bounds, and a line of names without values is
  * none. */
 static void test_text_that_is_cut_gives_fewer_fields(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint64_t values[TCPSTAT_COUNTERS_MAX];
     for (size_t length = 0; length < strlen(SNMP_NEW); length++) {
         char text[512] = SNMP_NEW;
         text[length] = '\0';
-        const int count = read_text(&snmp, text, values);
+        const int count = read_text(fixture, &snmp, text, values);
         assert_true(count <= 7);
-        assert_true(count == -EPROTO || count <= (int)layout.count);
+        assert_true(count == -EPROTO || count <= (int)fixture->layout.count);
     }
-    assert_int_equal(read_text(&snmp, "Tcp: ActiveOpens\n", values), 0);
-    assert_int_equal(layout.count, 0);
+    assert_int_equal(read_text(fixture, &snmp, "Tcp: ActiveOpens\n", values), 0);
+    assert_int_equal(fixture->layout.count, 0);
 }
 
 static void test_a_value_that_is_no_number_is_an_error(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint64_t values[TCPSTAT_COUNTERS_MAX];
-    assert_int_equal(read_text(&snmp, "Tcp: A B\nTcp: 1 x\n", values), -EPROTO);
-    assert_int_equal(read_text(&sockstat, "TCP: inuse -\n", values), -EPROTO);
+    assert_int_equal(read_text(fixture, &snmp, "Tcp: A B\nTcp: 1 x\n", values), -EPROTO);
+    assert_int_equal(read_text(fixture, &sockstat, "TCP: inuse -\n", values), -EPROTO);
 }
 
 static void test_fields_beyond_the_table_are_counted(void **state)
 {
-    (void)state;
-    static char text[16384];
-    size_t length = (size_t)sprintf(text, "sockets:");
+    struct fixture *fixture = *state;
+    char text[TEXT_MAX_BYTES];
+    size_t length = (size_t)snprintf(text, sizeof(text), "sockets:");
     for (int i = 0; i < TCPSTAT_COUNTERS_MAX + 5; i++) {
-        length += (size_t)sprintf(text + length, " field%d %d", i, i);
+        length += (size_t)snprintf(text + length, sizeof(text) - length, " field%d %d", i, i);
     }
-    strcpy(text + length, "\n");
+    snprintf(text + length, sizeof(text) - length, "\n");
     uint64_t values[TCPSTAT_COUNTERS_MAX];
-    assert_int_equal(read_text(&sockstat, text, values), TCPSTAT_COUNTERS_MAX + 5);
-    assert_int_equal(layout.count, TCPSTAT_COUNTERS_MAX);
-    assert_int_equal(layout.left_out, 5);
-    assert_value(values, "sockstat.sockets.field383", 383);
+    assert_int_equal(read_text(fixture, &sockstat, text, values), TCPSTAT_COUNTERS_MAX + 5);
+    assert_int_equal(fixture->layout.count, TCPSTAT_COUNTERS_MAX);
+    assert_int_equal(fixture->layout.left_out, 5);
+    assert_value(fixture, values, "sockstat.sockets.field383", 383);
 }
 
 /* Opens a connection to nowhere: one SYN, answered by a reset. */
@@ -199,6 +206,22 @@ static void test_the_cap_of_time_wait_is_read(void **state)
     assert_int_equal(buckets, 12345);
 }
 
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    guard_page_map(&fixture->guard, TEXT_MAX_BYTES);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    guard_page_unmap(&fixture->guard);
+    free(fixture);
+    return 0;
+}
+
 int main(void)
 {
     const int error = namespace_enter();
@@ -206,7 +229,6 @@ int main(void)
         fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
         return EXIT_SKIPPED;
     }
-    guard_page_map(&guard, 16384);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sockstat_names_are_line_and_field),
         cmocka_unit_test(test_only_wanted_lines_are_taken),
@@ -218,7 +240,5 @@ int main(void)
         cmocka_unit_test(test_every_real_field_resolves_to_itself),
         cmocka_unit_test(test_the_cap_of_time_wait_is_read),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    guard_page_unmap(&guard);
-    return failed;
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -26,9 +27,9 @@ struct table {
     uint8_t family;
     bool has_header;
     uint32_t count;
-    const uint32_t *sockets;
-    uint32_t at;     /* next in `sockets` */
-    bool ended;      /* the kernel saw the end once */
+    const uint32_t *sockets; /* NULL: 0, 1, 2, ... */
+    uint32_t at;             /* next in `sockets` */
+    bool ended;              /* the kernel saw the end once */
     uint32_t repeat; /* sockets that the second walk gives, from the end of the list; then 0 */
     uint64_t reads;
     uint64_t sl;
@@ -60,6 +61,11 @@ static size_t write_line(char *text, size_t size, const struct table *table, uin
         is_short ? "3 000000001e0e1593" : "1 00000000197c5435 20 4 30 10 -1");
 }
 
+static uint32_t socket_at(const struct table *table)
+{
+    return table->sockets == NULL ? table->at : table->sockets[table->at];
+}
+
 static bool next_socket(struct table *table)
 {
     if (table->at < table->count) {
@@ -81,7 +87,7 @@ static ssize_t read_table(void *context, void *buffer, size_t size, uint64_t off
         table->ended = false;
         table->sl = table->sl_first;
         if (table->has_header) {
-            filled = (size_t)sprintf(text, "%-149s\n", HEADER);
+            filled = (size_t)snprintf(text, PAGE_BYTES, "%-149s\n", HEADER);
         }
     } else if (table->ended) {
         /* Past the end: the walk starts again and passes over as many as it gave. */
@@ -91,8 +97,7 @@ static ssize_t read_table(void *context, void *buffer, size_t size, uint64_t off
     }
     while (next_socket(table)) {
         char line[512];
-        const size_t length =
-            write_line(line, sizeof(line), table, table->sl, table->sockets[table->at]);
+        const size_t length = write_line(line, sizeof(line), table, table->sl, socket_at(table));
         if (filled + length >= PAGE_BYTES) {
             break;
         }
@@ -109,6 +114,12 @@ struct seen {
     uint32_t rows;
     uint8_t times[SCRIPT_MAX];
     uint32_t by_state[TCP_STATE_COUNT];
+};
+
+/* What the tests share. */
+struct fixture {
+    struct seen seen;
+    char text[200 * 151];
 };
 
 static int see(void *context, const struct procfs_row *row)
@@ -140,29 +151,25 @@ static int run_pass(struct table *table, struct seen *seen, struct procfs_pass *
     return error;
 }
 
-static uint32_t identity[SCRIPT_MAX];
-static struct seen seen;
-
-static void assert_each_once(uint32_t count)
+static void assert_each_once(const struct seen *seen, uint32_t count)
 {
-    assert_int_equal(seen.rows, count);
+    assert_int_equal(seen->rows, count);
     for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(seen.times[i], 1);
+        assert_int_equal(seen->times[i], 1);
     }
 }
 
 /* Around the sizes at which the last page is full: 26 rows beside the header, then 27 a page. */
 static void test_every_socket_is_seen_once_at_any_size(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     static const uint8_t families[] = {AF_INET, AF_INET6};
     for (size_t f = 0; f < 2; f++) {
         for (uint32_t count = 0; count < 200; count++) {
-            struct table table = {
-                .family = families[f], .has_header = true, .count = count, .sockets = identity};
+            struct table table = {.family = families[f], .has_header = true, .count = count};
             struct procfs_pass pass;
-            assert_int_equal(run_pass(&table, &seen, &pass), 0);
-            assert_each_once(count);
+            assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+            assert_each_once(&fixture->seen, count);
             assert_int_equal(pass.rows, count);
             assert_int_equal(pass.repeated, 0);
             assert_int_equal(pass.malformed, 0);
@@ -172,82 +179,67 @@ static void test_every_socket_is_seen_once_at_any_size(void **state)
 
 static void test_rows_are_right_where_the_number_widens(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     static const uint8_t families[] = {AF_INET, AF_INET6};
     for (size_t f = 0; f < 2; f++) {
-        struct table table = {.family = families[f],
-                              .has_header = true,
-                              .count = 5000,
-                              .sockets = identity,
-                              .sl_first = 9000};
+        struct table table = {
+            .family = families[f], .has_header = true, .count = 5000, .sl_first = 9000};
         struct procfs_pass pass;
-        assert_int_equal(run_pass(&table, &seen, &pass), 0);
-        assert_each_once(5000);
+        assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+        assert_each_once(&fixture->seen, 5000);
     }
 }
 
 /* The kernel would give 1,000 sockets again; it is not asked. */
 static void test_a_read_with_room_for_a_line_is_the_last(void **state)
 {
-    (void)state;
-    struct table table = {.family = AF_INET,
-                          .has_header = true,
-                          .count = 26 + 27 * 50 + 10,
-                          .sockets = identity,
-                          .repeat = 1000};
+    struct fixture *fixture = *state;
+    struct table table = {
+        .family = AF_INET, .has_header = true, .count = 26 + 27 * 50 + 10, .repeat = 1000};
     struct procfs_pass pass;
-    assert_int_equal(run_pass(&table, &seen, &pass), 0);
+    assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
     assert_int_equal(table.reads, 52);
-    assert_each_once(table.count);
+    assert_each_once(&fixture->seen, table.count);
 }
 
 static void test_a_short_repeat_after_a_full_last_page_is_dropped(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     for (uint32_t repeat = 1; repeat <= 27; repeat++) {
-        struct table table = {.family = AF_INET,
-                              .has_header = true,
-                              .count = 26 + 27 * 50,
-                              .sockets = identity,
-                              .repeat = repeat};
+        struct table table = {
+            .family = AF_INET, .has_header = true, .count = 26 + 27 * 50, .repeat = repeat};
         struct procfs_pass pass;
-        assert_int_equal(run_pass(&table, &seen, &pass), 0);
-        assert_each_once(table.count);
+        assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+        assert_each_once(&fixture->seen, table.count);
         assert_int_equal(pass.repeated, repeat);
     }
 }
 
 static void test_a_long_repeat_after_a_full_last_page_spoils_the_pass(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     for (uint32_t repeat = 28; repeat < 1300; repeat++) {
-        struct table table = {.family = AF_INET,
-                              .has_header = true,
-                              .count = 26 + 27 * 50,
-                              .sockets = identity,
-                              .repeat = repeat};
+        struct table table = {
+            .family = AF_INET, .has_header = true, .count = 26 + 27 * 50, .repeat = repeat};
         struct procfs_pass pass;
-        assert_int_equal(run_pass(&table, &seen, &pass), -EAGAIN);
+        assert_int_equal(run_pass(&table, &fixture->seen, &pass), -EAGAIN);
         /* The table is not asked for a repeat again. */
-        assert_int_equal(run_pass(&table, &seen, &pass), 0);
-        assert_each_once(table.count);
+        assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+        assert_each_once(&fixture->seen, table.count);
     }
 }
 
 /* Lines of IPv6 differ in length, so that pages end in different places. */
 static void test_a_repeat_of_ipv6_is_never_counted(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     for (uint32_t count = 300; count < 400; count++) {
         for (uint32_t repeat = 1; repeat < 200; repeat += 13) {
-            struct table table = {.family = AF_INET6,
-                                  .has_header = true,
-                                  .count = count,
-                                  .sockets = identity,
-                                  .repeat = repeat};
+            struct table table = {
+                .family = AF_INET6, .has_header = true, .count = count, .repeat = repeat};
             struct procfs_pass pass;
-            if (run_pass(&table, &seen, &pass) == 0) {
-                assert_each_once(count);
+            if (run_pass(&table, &fixture->seen, &pass) == 0) {
+                assert_each_once(&fixture->seen, count);
             }
         }
     }
@@ -257,7 +249,7 @@ static void test_a_repeat_of_ipv6_is_never_counted(void **state)
  * too. */
 static void test_a_row_that_slid_into_the_next_page_is_dropped(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint32_t sockets[61];
     for (uint32_t i = 0; i < 26; i++) {
         sockets[i] = i;
@@ -269,14 +261,14 @@ static void test_a_row_that_slid_into_the_next_page_is_dropped(void **state)
     }
     struct table table = {.family = AF_INET, .has_header = true, .count = 61, .sockets = sockets};
     struct procfs_pass pass;
-    assert_int_equal(run_pass(&table, &seen, &pass), 0);
-    assert_each_once(59);
+    assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+    assert_each_once(&fixture->seen, 59);
     assert_int_equal(pass.repeated, 2);
 }
 
 static void test_a_slide_in_the_last_page_but_one_does_not_spoil_the_pass(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     uint32_t sockets[26 + 27 * 4 + 5];
     const uint32_t slide_at = 26 + 27 * 3; /* the first row of the last full page */
     for (uint32_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
@@ -287,8 +279,8 @@ static void test_a_slide_in_the_last_page_but_one_does_not_spoil_the_pass(void *
                           .count = sizeof(sockets) / sizeof(sockets[0]),
                           .sockets = sockets};
     struct procfs_pass pass;
-    assert_int_equal(run_pass(&table, &seen, &pass), 0);
-    assert_each_once(table.count - 1);
+    assert_int_equal(run_pass(&table, &fixture->seen, &pass), 0);
+    assert_each_once(&fixture->seen, table.count - 1);
     assert_int_equal(pass.repeated, 1);
 }
 
@@ -319,9 +311,9 @@ static ssize_t read_piece(void *context, void *buffer, size_t size, uint64_t off
     return (ssize_t)length;
 }
 
-static int run_pieces(struct pieces *pieces, struct procfs_pass *pass)
+static int run_pieces(struct pieces *pieces, struct seen *seen, struct procfs_pass *pass)
 {
-    seen = (struct seen){0};
+    *seen = (struct seen){0};
     const struct procfs_reader_config config = {
         .family = AF_INET,
         .page_bytes = PAGE_BYTES,
@@ -329,35 +321,33 @@ static int run_pieces(struct pieces *pieces, struct procfs_pass *pass)
     };
     struct procfs_reader *reader;
     assert_int_equal(procfs_reader_create(&reader, &config), 0);
-    const struct procfs_visitor visitor = {.visit = see, .context = &seen};
+    const struct procfs_visitor visitor = {.visit = see, .context = seen};
     const int error = procfs_reader_pass(reader, visitor, pass);
     procfs_reader_destroy(reader);
     return error;
 }
 
-static char whole_text[200 * 151];
-
-static size_t write_table(uint32_t count)
+static size_t write_table(struct fixture *fixture, uint32_t count)
 {
     const struct table table = {.family = AF_INET};
     size_t length = 0;
     for (uint32_t i = 0; i < count; i++) {
-        length += write_line(whole_text + length, sizeof(whole_text) - length, &table, i, i);
+        length += write_line(fixture->text + length, sizeof(fixture->text) - length, &table, i, i);
     }
     return length;
 }
 
 static void test_a_page_may_end_within_a_line(void **state)
 {
-    (void)state;
-    const size_t length = write_table(150);
+    struct fixture *fixture = *state;
+    const size_t length = write_table(fixture, 150);
     /* A read of more than two lines less than a page counts as the last, so pieces are page-sized.
      */
     for (size_t piece = PAGE_BYTES - 149; piece <= PAGE_BYTES; piece++) {
-        struct pieces pieces = {.text = whole_text, .length = length, .piece = piece};
+        struct pieces pieces = {.text = fixture->text, .length = length, .piece = piece};
         struct procfs_pass pass;
-        assert_int_equal(run_pieces(&pieces, &pass), 0);
-        assert_each_once(150);
+        assert_int_equal(run_pieces(&pieces, &fixture->seen, &pass), 0);
+        assert_each_once(&fixture->seen, 150);
         assert_int_equal(pass.truncated, 0);
         assert_int_equal(pass.malformed, 0);
     }
@@ -365,54 +355,54 @@ static void test_a_page_may_end_within_a_line(void **state)
 
 static void test_a_table_that_ends_within_a_line_says_so(void **state)
 {
-    (void)state;
-    const size_t length = write_table(10);
+    struct fixture *fixture = *state;
+    const size_t length = write_table(fixture, 10);
     for (size_t cut = 1; cut < 150; cut++) {
-        struct pieces pieces = {.text = whole_text, .length = length - cut, .piece = PAGE_BYTES};
+        struct pieces pieces = {.text = fixture->text, .length = length - cut, .piece = PAGE_BYTES};
         struct procfs_pass pass;
-        assert_int_equal(run_pieces(&pieces, &pass), 0);
-        assert_each_once(9);
+        assert_int_equal(run_pieces(&pieces, &fixture->seen, &pass), 0);
+        assert_each_once(&fixture->seen, 9);
         assert_int_equal(pass.truncated, 1);
     }
 }
 
 static void test_lines_that_are_no_rows_are_counted(void **state)
 {
-    (void)state;
+    struct fixture *fixture = *state;
     static const char text[] =
         "nonsense\n\n"
         "   0: 00000001:1B58 0100007F:0400 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0\n"
         "   1: 00000001:1B58 0100007F:04\n";
     struct pieces pieces = {.text = text, .length = sizeof(text) - 1, .piece = PAGE_BYTES};
     struct procfs_pass pass;
-    assert_int_equal(run_pieces(&pieces, &pass), 0);
+    assert_int_equal(run_pieces(&pieces, &fixture->seen, &pass), 0);
     assert_int_equal(pass.malformed, 3);
     assert_int_equal(pass.rows, 1);
 }
 
 static void test_pages_without_a_newline_end_in_a_count_too(void **state)
 {
-    (void)state;
-    static char text[3 * PAGE_BYTES];
+    struct fixture *fixture = *state;
+    char text[3 * PAGE_BYTES];
     memset(text, 'x', sizeof(text));
     struct pieces pieces = {.text = text, .length = sizeof(text), .piece = PAGE_BYTES};
     struct procfs_pass pass;
-    assert_int_equal(run_pieces(&pieces, &pass), 0);
+    assert_int_equal(run_pieces(&pieces, &fixture->seen, &pass), 0);
     assert_int_equal(pass.malformed, 3);
     assert_int_equal(pass.rows, 0);
 }
 
 static void test_a_failed_read_is_passed_on_and_an_interrupt_is_not(void **state)
 {
-    (void)state;
-    const size_t length = write_table(27);
-    struct pieces pieces = {.text = whole_text,
+    struct fixture *fixture = *state;
+    const size_t length = write_table(fixture, 27);
+    struct pieces pieces = {.text = fixture->text,
                             .length = length,
                             .piece = PAGE_BYTES,
                             .error = -EIO,
                             .interrupt = -EINTR};
     struct procfs_pass pass;
-    assert_int_equal(run_pieces(&pieces, &pass), -EIO);
+    assert_int_equal(run_pieces(&pieces, &fixture->seen, &pass), -EIO);
     assert_int_equal(pass.rows, 27);
 }
 
@@ -425,9 +415,9 @@ static int refuse(void *context, const struct procfs_row *row)
 
 static void test_the_visitors_refusal_ends_the_pass(void **state)
 {
-    (void)state;
-    const size_t length = write_table(27);
-    struct pieces pieces = {.text = whole_text, .length = length, .piece = PAGE_BYTES};
+    struct fixture *fixture = *state;
+    const size_t length = write_table(fixture, 27);
+    struct pieces pieces = {.text = fixture->text, .length = length, .piece = PAGE_BYTES};
     const struct procfs_reader_config config = {
         .family = AF_INET,
         .page_bytes = PAGE_BYTES,
@@ -441,11 +431,20 @@ static void test_the_visitors_refusal_ends_the_pass(void **state)
     procfs_reader_destroy(reader);
 }
 
+static int set_up(void **state)
+{
+    *state = calloc(1, sizeof(struct fixture));
+    return *state == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    free(*state);
+    return 0;
+}
+
 int main(void)
 {
-    for (uint32_t i = 0; i < SCRIPT_MAX; i++) {
-        identity[i] = i;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_socket_is_seen_once_at_any_size),
         cmocka_unit_test(test_rows_are_right_where_the_number_widens),
@@ -462,5 +461,5 @@ int main(void)
         cmocka_unit_test(test_a_failed_read_is_passed_on_and_an_interrupt_is_not),
         cmocka_unit_test(test_the_visitors_refusal_ends_the_pass),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

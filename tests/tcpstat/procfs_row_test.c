@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -35,17 +36,17 @@
 
 #define LINE_MAX_BYTES 512
 
-static struct guard_page guard;
-
-static bool parse(struct procfs_row *row, uint8_t family, const char *line, size_t length)
+/* Parses a copy of the line that ends at the guard page. */
+static bool parse(struct guard_page *guard, struct procfs_row *row, uint8_t family,
+                  const char *line, size_t length)
 {
-    return procfs_row_parse(row, family, guard_page_copy(&guard, line, length), length);
+    return procfs_row_parse(row, family, guard_page_copy(guard, line, length), length);
 }
 
-static struct procfs_row parse_good(uint8_t family, const char *line)
+static struct procfs_row parse_good(struct guard_page *guard, uint8_t family, const char *line)
 {
     struct procfs_row row;
-    if (!parse(&row, family, line, strlen(line))) {
+    if (!parse(guard, &row, family, line, strlen(line))) {
         fail_msg("refused: %s", line);
     }
     return row;
@@ -59,8 +60,8 @@ static void assert_endpoint(const struct endpoint *endpoint, const char *expecte
 
 static void test_a_row_gives_every_field(void **state)
 {
-    (void)state;
-    const struct procfs_row row = parse_good(AF_INET, ESTABLISHED);
+    struct guard_page *guard = *state;
+    const struct procfs_row row = parse_good(guard, AF_INET, ESTABLISHED);
     assert_int_equal(row.state, TCP_STATE_ESTABLISHED);
     assert_endpoint(&row.local, "127.0.0.1:7001");
     assert_endpoint(&row.remote, "127.0.0.1:47758");
@@ -72,8 +73,8 @@ static void test_a_row_gives_every_field(void **state)
 
 static void test_a_row_of_ipv6_gives_every_field(void **state)
 {
-    (void)state;
-    const struct procfs_row row = parse_good(AF_INET6, ESTABLISHED_V6);
+    struct guard_page *guard = *state;
+    const struct procfs_row row = parse_good(guard, AF_INET6, ESTABLISHED_V6);
     assert_int_equal(row.state, TCP_STATE_ESTABLISHED);
     assert_endpoint(&row.local, "[::1]:7001");
     assert_endpoint(&row.remote, "[2001:db8::1]:36044");
@@ -84,12 +85,12 @@ static void test_a_row_of_ipv6_gives_every_field(void **state)
 
 static void test_short_rows_have_their_state(void **state)
 {
-    (void)state;
-    assert_int_equal(parse_good(AF_INET, LISTENER).state, TCP_STATE_LISTEN);
-    assert_int_equal(parse_good(AF_INET, TIME_WAIT).state, TCP_STATE_TIME_WAIT);
-    assert_int_equal(parse_good(AF_INET, REQUEST).state, TCP_STATE_SYN_RECEIVED);
-    assert_int_equal(parse_good(AF_INET6, TIME_WAIT_V6).state, TCP_STATE_TIME_WAIT);
-    assert_int_equal(parse_good(AF_INET, TIME_WAIT).inode, 0);
+    struct guard_page *guard = *state;
+    assert_int_equal(parse_good(guard, AF_INET, LISTENER).state, TCP_STATE_LISTEN);
+    assert_int_equal(parse_good(guard, AF_INET, TIME_WAIT).state, TCP_STATE_TIME_WAIT);
+    assert_int_equal(parse_good(guard, AF_INET, REQUEST).state, TCP_STATE_SYN_RECEIVED);
+    assert_int_equal(parse_good(guard, AF_INET6, TIME_WAIT_V6).state, TCP_STATE_TIME_WAIT);
+    assert_int_equal(parse_good(guard, AF_INET, TIME_WAIT).inode, 0);
 }
 
 /* Gives a row with another number in front. */
@@ -101,16 +102,17 @@ static const char *renumbered(char *text, const char *row, const char *number)
 
 static void test_the_row_number_may_be_of_any_width(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     static const char *const numbers[] = {"   0",   "9999",       "10000",
                                           "123456", "4294967295", "18446744073709551615"};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         char text[LINE_MAX_BYTES];
-        const struct procfs_row v4 = parse_good(AF_INET, renumbered(text, ESTABLISHED, numbers[i]));
+        const struct procfs_row v4 =
+            parse_good(guard, AF_INET, renumbered(text, ESTABLISHED, numbers[i]));
         assert_int_equal(v4.local.port, 7001);
         assert_int_equal(v4.inode, 989734);
         const struct procfs_row v6 =
-            parse_good(AF_INET6, renumbered(text, ESTABLISHED_V6, numbers[i]));
+            parse_good(guard, AF_INET6, renumbered(text, ESTABLISHED_V6, numbers[i]));
         assert_int_equal(v6.local.port, 7001);
         assert_int_equal(v6.inode, 989743);
     }
@@ -126,30 +128,31 @@ static size_t needed_length(const char *line, const char *inode)
  */
 static void test_a_row_cut_before_the_inode_is_refused(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     struct procfs_row row;
     for (size_t length = 0; length < needed_length(ESTABLISHED, " 989734") - 6; length++) {
-        assert_false(parse(&row, AF_INET, ESTABLISHED, length));
+        assert_false(parse(guard, &row, AF_INET, ESTABLISHED, length));
     }
     for (size_t length = 0; length < needed_length(ESTABLISHED_V6, " 989743") - 6; length++) {
-        assert_false(parse(&row, AF_INET6, ESTABLISHED_V6, length));
+        assert_false(parse(guard, &row, AF_INET6, ESTABLISHED_V6, length));
     }
-    assert_true(parse(&row, AF_INET, ESTABLISHED, needed_length(ESTABLISHED, " 989734")));
-    assert_true(parse(&row, AF_INET6, ESTABLISHED_V6, needed_length(ESTABLISHED_V6, " 989743")));
+    assert_true(parse(guard, &row, AF_INET, ESTABLISHED, needed_length(ESTABLISHED, " 989734")));
+    assert_true(
+        parse(guard, &row, AF_INET6, ESTABLISHED_V6, needed_length(ESTABLISHED_V6, " 989743")));
 }
 
 static void test_a_row_of_the_other_family_is_refused(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     struct procfs_row row;
-    assert_false(parse(&row, AF_INET6, ESTABLISHED, strlen(ESTABLISHED)));
-    assert_false(parse(&row, AF_INET, ESTABLISHED_V6, strlen(ESTABLISHED_V6)));
+    assert_false(parse(guard, &row, AF_INET6, ESTABLISHED, strlen(ESTABLISHED)));
+    assert_false(parse(guard, &row, AF_INET, ESTABLISHED_V6, strlen(ESTABLISHED_V6)));
 }
 
 /* Each hexadecimal column takes the sixteen digits that the kernel writes and no other byte. */
 static void test_hexadecimal_columns_take_digits_only(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     static const size_t columns[] = {6, 13, 15, 18, 20, 27, 29, 32, 37, 44, 46, 53};
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
         for (int byte = 0; byte < 256; byte++) {
@@ -157,7 +160,7 @@ static void test_hexadecimal_columns_take_digits_only(void **state)
             line[columns[i]] = (char)byte;
             const bool is_digit = byte != 0 && strchr("0123456789ABCDEF", byte) != NULL;
             struct procfs_row row;
-            assert_int_equal(parse(&row, AF_INET, line, sizeof(line) - 1), is_digit);
+            assert_int_equal(parse(guard, &row, AF_INET, line, sizeof(line) - 1), is_digit);
         }
     }
 }
@@ -178,14 +181,14 @@ static void test_every_digit_has_its_value(void **state)
 
 static void test_states_that_tcp_does_not_have_are_refused(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     for (unsigned number = 0; number < 256; number++) {
         char line[] = ESTABLISHED;
         char digits[3];
         snprintf(digits, sizeof(digits), "%02X", number);
         memcpy(strstr(line, " 01 ") + 1, digits, 2);
         struct procfs_row row;
-        const bool taken = parse(&row, AF_INET, line, sizeof(line) - 1);
+        const bool taken = parse(guard, &row, AF_INET, line, sizeof(line) - 1);
         /* 12 is Linux's name for a request socket. */
         assert_int_equal(taken, number >= 1 && number <= 12);
         if (taken) {
@@ -196,7 +199,7 @@ static void test_states_that_tcp_does_not_have_are_refused(void **state)
 
 static void test_lines_that_are_no_rows_are_refused(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     static const char *const lines[] = {
         "",
         ":",
@@ -225,7 +228,7 @@ static void test_lines_that_are_no_rows_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct procfs_row row;
-        if (parse(&row, AF_INET, lines[i], strlen(lines[i]))) {
+        if (parse(guard, &row, AF_INET, lines[i], strlen(lines[i]))) {
             fail_msg("taken: %s", lines[i]);
         }
     }
@@ -233,11 +236,11 @@ static void test_lines_that_are_no_rows_are_refused(void **state)
 
 static void test_the_key_tells_sockets_apart_and_knows_one_again(void **state)
 {
-    (void)state;
+    struct guard_page *guard = *state;
     char changed[] = ESTABLISHED;
     memcpy(strstr(changed, " 01 "), " 08 ", 4);
-    const struct procfs_row before = parse_good(AF_INET, ESTABLISHED);
-    const struct procfs_row after = parse_good(AF_INET, changed);
+    const struct procfs_row before = parse_good(guard, AF_INET, ESTABLISHED);
+    const struct procfs_row after = parse_good(guard, AF_INET, changed);
     assert_true(procfs_row_key(&before) == procfs_row_key(&after));
 
     /* Endpoints and inode that differ in ways which would cancel out in a plain sum or exclusive
@@ -252,9 +255,22 @@ static void test_the_key_tells_sockets_apart_and_knows_one_again(void **state)
     assert_true(procfs_row_key(&before) != procfs_row_key(&other));
 }
 
+static int set_up(void **state)
+{
+    *state = calloc(1, sizeof(struct guard_page));
+    guard_page_map(*state, LINE_MAX_BYTES);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    guard_page_unmap(*state);
+    free(*state);
+    return 0;
+}
+
 int main(void)
 {
-    guard_page_map(&guard, LINE_MAX_BYTES);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_row_gives_every_field),
         cmocka_unit_test(test_a_row_of_ipv6_gives_every_field),
@@ -268,7 +284,5 @@ int main(void)
         cmocka_unit_test(test_lines_that_are_no_rows_are_refused),
         cmocka_unit_test(test_the_key_tells_sockets_apart_and_knows_one_again),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    guard_page_unmap(&guard);
-    return failed;
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,10 +22,9 @@ struct simulation {
     uint64_t granule_ms;
     uint64_t seconds;
     uint64_t buckets_max; /* 0: none */
+    uint32_t ends_in_ms[MS_MAX + 100000];
+    struct timewait_sample samples[SECONDS_MAX];
 };
-
-static struct simulation sim;
-static struct timewait_sample samples[SECONDS_MAX];
 
 /* When a record that begins at `ms` ends: at the first tick of the timer 60 s later. */
 static uint64_t end_of(const struct simulation *simulation, int64_t ms)
@@ -33,12 +34,9 @@ static uint64_t end_of(const struct simulation *simulation, int64_t ms)
 }
 
 /* Runs the kernel and samples it. */
-static size_t simulate(const struct simulation *simulation)
+static size_t simulate(struct simulation *simulation)
 {
-    static uint32_t ends_in_ms[MS_MAX + 100000];
-    for (size_t i = 0; i < sizeof(ends_in_ms) / sizeof(ends_in_ms[0]); i++) {
-        ends_in_ms[i] = 0;
-    }
+    uint32_t *ends_in_ms = simulation->ends_in_ms;
     for (uint64_t i = 0; i < simulation->live_before; i++) {
         ends_in_ms[end_of(simulation, -60000 + (int64_t)(i * 60000 / simulation->live_before))]++;
     }
@@ -56,23 +54,25 @@ static size_t simulate(const struct simulation *simulation)
             ends_in_ms[end_of(simulation, (int64_t)ms)]++;
         }
         if (ms % 1000 == 337) {
-            samples[count++] =
+            simulation->samples[count++] =
                 (struct timewait_sample){.at_ns = ms * NS_PER_MS, .made = made, .live = live};
         }
     }
     return count;
 }
 
-static void make_steady(uint32_t per_ms, uint64_t from_sec, uint64_t to_sec)
+static void make_steady(struct simulation *sim, uint32_t per_ms, uint64_t from_sec, uint64_t to_sec)
 {
     for (uint64_t ms = from_sec * 1000; ms < to_sec * 1000; ms++) {
-        sim.made_in_ms[ms] = per_ms;
+        sim->made_in_ms[ms] = per_ms;
     }
 }
 
-static void reset_simulation(void)
+static void reset_simulation(struct simulation *sim)
 {
-    sim = (struct simulation){.granule_ms = 2048, .seconds = 150};
+    memset(sim, 0, sizeof(*sim));
+    sim->granule_ms = 2048;
+    sim->seconds = 150;
 }
 
 static void assert_within(double value, double expected, double share)
@@ -89,33 +89,33 @@ static double lifetime_sec(const struct timewait_estimate *estimate)
 
 static void test_the_lifetime_is_assumed_until_records_ended(void **state)
 {
-    (void)state;
-    reset_simulation();
-    sim.seconds = 55;
-    make_steady(10, 0, 55);
-    const size_t count = simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    sim->seconds = 55;
+    make_steady(sim, 10, 0, 55);
+    const size_t count = simulate(sim);
     struct timewait_estimate estimate;
-    timewait_estimate(samples, count, &(struct timewait_config){0}, &estimate);
+    timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &estimate);
     assert_false(estimate.lifetime_is_measured);
     assert_int_equal(estimate.lifetime_ns, TIMEWAIT_LIFETIME_ASSUMED_NS);
     assert_within(estimate.made_per_sec, 10000, 0.001);
     assert_false(estimate.at_plateau);
     /* The forecast, 20 s after the start and 40 s before the plateau. */
-    timewait_estimate(samples, 20, &(struct timewait_config){0}, &estimate);
+    timewait_estimate(sim->samples, 20, &(struct timewait_config){0}, &estimate);
     assert_within((double)estimate.plateau, 610240, 0.001);
 }
 
 static void test_the_lifetime_is_measured_to_the_granules_mean(void **state)
 {
-    (void)state;
+    struct simulation *sim = *state;
     static const uint64_t granules_ms[] = {1, 512, 2048, 4096};
     for (size_t i = 0; i < sizeof(granules_ms) / sizeof(granules_ms[0]); i++) {
-        reset_simulation();
-        sim.granule_ms = granules_ms[i];
-        make_steady(10, 0, 150);
-        const size_t count = simulate(&sim);
+        reset_simulation(sim);
+        sim->granule_ms = granules_ms[i];
+        make_steady(sim, 10, 0, 150);
+        const size_t count = simulate(sim);
         struct timewait_estimate estimate;
-        timewait_estimate(samples, count, &(struct timewait_config){0}, &estimate);
+        timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &estimate);
         assert_true(estimate.lifetime_is_measured);
         assert_within(lifetime_sec(&estimate), 60 + (double)granules_ms[i] / 2000, 0.005);
     }
@@ -123,14 +123,14 @@ static void test_the_lifetime_is_measured_to_the_granules_mean(void **state)
 
 static void test_the_forecast_meets_the_plateau(void **state)
 {
-    (void)state;
-    reset_simulation();
-    make_steady(10, 0, 150);
-    const size_t count = simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 10, 0, 150);
+    const size_t count = simulate(sim);
     struct timewait_estimate early;
-    timewait_estimate(samples, 30, &(struct timewait_config){0}, &early);
+    timewait_estimate(sim->samples, 30, &(struct timewait_config){0}, &early);
     struct timewait_estimate late;
-    timewait_estimate(samples, count, &(struct timewait_config){0}, &late);
+    timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &late);
     assert_true(late.at_plateau);
     assert_within(late.plateau_measured, (double)early.plateau, 0.01);
     assert_within(late.plateau_measured, (double)late.plateau, 0.01);
@@ -140,46 +140,46 @@ static void test_the_forecast_meets_the_plateau(void **state)
 
 static void test_a_cap_limits_the_forecast(void **state)
 {
-    (void)state;
-    reset_simulation();
-    sim.buckets_max = 100000;
-    make_steady(10, 0, 150);
-    simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    sim->buckets_max = 100000;
+    make_steady(sim, 10, 0, 150);
+    simulate(sim);
     const struct timewait_config config = {.buckets_max = 100000};
     struct timewait_estimate estimate;
-    timewait_estimate(samples, 8, &config, &estimate);
+    timewait_estimate(sim->samples, 8, &config, &estimate);
     assert_true(estimate.plateau_is_capped);
     assert_int_equal(estimate.plateau, 100000);
     const struct timewait_config none = {0};
-    timewait_estimate(samples, 8, &none, &estimate);
+    timewait_estimate(sim->samples, 8, &none, &estimate);
     assert_false(estimate.plateau_is_capped);
     assert_within((double)estimate.plateau, 610240, 0.001);
 }
 
 static void test_records_of_before_do_not_bend_the_lifetime(void **state)
 {
-    (void)state;
-    reset_simulation();
-    sim.live_before = 300000;
-    make_steady(10, 0, 150);
-    const size_t count = simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    sim->live_before = 300000;
+    make_steady(sim, 10, 0, 150);
+    const size_t count = simulate(sim);
     struct timewait_estimate estimate;
-    timewait_estimate(samples, count, &(struct timewait_config){0}, &estimate);
+    timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &estimate);
     assert_true(estimate.lifetime_is_measured);
     assert_within(lifetime_sec(&estimate), 61.024, 0.01);
 }
 
 static void test_bursts_and_pauses_do_not_bend_the_lifetime(void **state)
 {
-    (void)state;
-    reset_simulation();
-    sim.seconds = 300;
-    make_steady(10, 3, 20);
-    make_steady(40, 60, 62);
-    make_steady(3, 100, 180);
-    const size_t count = simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    sim->seconds = 300;
+    make_steady(sim, 10, 3, 20);
+    make_steady(sim, 40, 60, 62);
+    make_steady(sim, 3, 100, 180);
+    const size_t count = simulate(sim);
     struct timewait_estimate estimate;
-    timewait_estimate(samples, count, &(struct timewait_config){0}, &estimate);
+    timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &estimate);
     assert_true(estimate.lifetime_is_measured);
     assert_within(lifetime_sec(&estimate), 61.024, 0.015);
     assert_int_equal(estimate.live, 0);
@@ -187,13 +187,13 @@ static void test_bursts_and_pauses_do_not_bend_the_lifetime(void **state)
 
 static void test_the_rate_is_that_of_the_last_steady_stretch(void **state)
 {
-    (void)state;
-    reset_simulation();
-    make_steady(2, 0, 100);
-    make_steady(10, 100, 150);
-    const size_t count = simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 2, 0, 100);
+    make_steady(sim, 10, 100, 150);
+    const size_t count = simulate(sim);
     struct timewait_estimate estimate;
-    timewait_estimate(samples, count, &(struct timewait_config){0}, &estimate);
+    timewait_estimate(sim->samples, count, &(struct timewait_config){0}, &estimate);
     assert_within(estimate.made_per_sec, 10000, 0.001);
     assert_within((double)estimate.steady_since_ns / (double)NS_PER_SEC, 100, 0.06);
     assert_false(estimate.at_plateau);
@@ -201,14 +201,14 @@ static void test_the_rate_is_that_of_the_last_steady_stretch(void **state)
 
 static void test_a_rate_that_is_known_goes_before_the_measured(void **state)
 {
-    (void)state;
-    reset_simulation();
-    make_steady(10, 0, 150);
-    simulate(&sim);
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 10, 0, 150);
+    simulate(sim);
     const struct timewait_config config = {.close_rate_per_sec = 500,
                                            .lifetime_assumed_ns = 60 * NS_PER_SEC};
     struct timewait_estimate estimate;
-    timewait_estimate(samples, 3, &config, &estimate);
+    timewait_estimate(sim->samples, 3, &config, &estimate);
     assert_int_equal(estimate.plateau, 30000);
 }
 
@@ -242,6 +242,18 @@ static void test_few_or_odd_samples_give_no_nonsense(void **state)
     }
 }
 
+static int set_up(void **state)
+{
+    *state = calloc(1, sizeof(struct simulation));
+    return *state == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    free(*state);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,5 +268,5 @@ int main(void)
         cmocka_unit_test(test_records_that_were_taken_over_are_told),
         cmocka_unit_test(test_few_or_odd_samples_give_no_nonsense),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,5 +1,7 @@
 /* Raw sockets as peers of the transport under test. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -34,12 +36,29 @@ int peer_listen(struct endpoint *address)
     return fd;
 }
 
+/* io_uring without DEFER_TASKRUN interrupts whatever blocks in its thread: every call here goes on.
+ */
 int peer_accept(int listener)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd;
+    do {
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
     assert_true(fd >= 0);
     set_patience(fd);
     return fd;
+}
+
+/* Waits for the end of a connect that was interrupted, and goes on in the background. */
+static int finish_connect(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t length = sizeof(error);
+    while (poll(&wait, 1, (int)(RIG_PATIENCE_NS / NS_PER_MS)) < 0 && errno == EINTR) {
+    }
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    return error;
 }
 
 int peer_connect(const struct endpoint *target)
@@ -47,13 +66,22 @@ int peer_connect(const struct endpoint *target)
     struct sockaddr_storage name;
     int fd = peer_socket(target);
     socklen_t length = endpoint_to_sockaddr(target, &name);
-    assert_int_equal(connect(fd, (struct sockaddr *)&name, length), 0);
+    int error = connect(fd, (struct sockaddr *)&name, length) == 0 ? 0 : errno;
+    if (error == EINTR) {
+        error = finish_connect(fd);
+    }
+    assert_int_equal(error, 0);
     return fd;
 }
 
 void peer_send(int fd, const void *data, size_t bytes)
 {
-    assert_int_equal(send(fd, data, bytes, MSG_NOSIGNAL), (ssize_t)bytes);
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t n = send(fd, (const char *)data + done, bytes - done, MSG_NOSIGNAL);
+        assert_true(n > 0 || errno == EINTR);
+        done += n > 0 ? (size_t)n : 0;
+    }
 }
 
 void peer_expect(int fd, const void *data, size_t bytes)
@@ -62,7 +90,7 @@ void peer_expect(int fd, const void *data, size_t bytes)
     size_t done = 0;
     while (done < bytes) {
         size_t want = bytes - done < sizeof(got) ? bytes - done : sizeof(got);
-        ssize_t n = recv(fd, got, want, 0);
+        ssize_t n = peer_recv(fd, got, want);
         assert_true(n > 0);
         assert_memory_equal(got, (const char *)data + done, (size_t)n);
         done += (size_t)n;
@@ -71,8 +99,23 @@ void peer_expect(int fd, const void *data, size_t bytes)
 
 ssize_t peer_recv(int fd, void *data, size_t bytes)
 {
-    ssize_t n = recv(fd, data, bytes, 0);
+    ssize_t n;
+    do {
+        n = recv(fd, data, bytes, 0);
+    } while (n < 0 && errno == EINTR);
     return n >= 0 ? n : -errno;
+}
+
+void peer_nonblocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+void peer_reset(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    assert_int_equal(close(fd), 0);
 }
 
 struct endpoint peer_name(int fd, bool remote)

@@ -1,10 +1,12 @@
-/* The rig that the transport's tests stand on: a private network namespace for each test, one transport
- * under test, a record of all that it said, and raw sockets for peers.
+/* The rig that the transport's tests stand on: a private network namespace for each test, one
+ * transport under test, a record of all that it said, and raw sockets for peers.
  *
- * Layer: tests. One thread. The rig's handler checks, on every event of every test, what holds always:
- * nothing follows CLOSED, no DATA follows PEER_FIN, a connection begins with ACCEPTED or CONNECTING.
+ * Layer: tests. One thread. The rig's handler checks, on every event of every test, what holds
+ * always: nothing follows CLOSED, no DATA follows PEER_FIN, a connection begins with ACCEPTED or
+ * CONNECTING.
  *
- * Every test runs once per variant: each engine, and io_uring without each of its features in turn. */
+ * Every test runs once per variant: each engine, and io_uring without each of its features in turn.
+ */
 #ifndef FINWAIT_TESTS_TRANSPORT_RIG_H
 #define FINWAIT_TESTS_TRANSPORT_RIG_H
 
@@ -21,7 +23,7 @@
 
 #define RIG_CONNS_MAX 64
 #define RIG_EVENT_TYPES 9
-#define RIG_BUFFERS_MAX 64
+#define RIG_BUFFERS_MAX 4096
 
 /* Far above what anything here takes: only a test that fails waits for so long. */
 #define RIG_PATIENCE_NS (10 * NS_PER_SEC)
@@ -41,7 +43,7 @@ enum rig_mode {
 
 struct rig_conn {
     uint64_t handle;
-    uint64_t counts[RIG_EVENT_TYPES]; /* of events, by type */
+    uint64_t counts[RIG_EVENT_TYPES];   /* of events, by type */
     uint64_t times_ns[RIG_EVENT_TYPES]; /* of the last event of each type */
     uint64_t received_bytes;
     uint64_t sent_bytes;
@@ -61,6 +63,9 @@ struct rig {
     const struct rig_variant *variant;
     struct transport *transport;
     enum rig_mode mode;
+    bool tolerant;      /* the handler's calls may be refused: a random test */
+    uint64_t seed;      /* of a random test, for the message; 0: none */
+    const char *broken; /* the first rule that the handler saw broken */
     struct rig_conn conns[RIG_CONNS_MAX];
     uint32_t conn_count;
     struct rig_conn accept_as; /* what accepted connections do */
@@ -72,13 +77,14 @@ struct rig {
     uint32_t held_count;
 };
 
-/* Opens a transport of the test's variant; `conns_max` 0: 64. Skips the test where the variant cannot
- * run. */
+/* Opens a transport of the test's variant; `conns_max` 0: 64. Skips the test where the variant
+ * cannot run. */
 void rig_open(struct rig *rig, uint32_t conns_max);
 void rig_open_config(struct rig *rig, struct transport_config config);
 void rig_close(struct rig *rig);
 
-/* Listens on 127.0.0.1 and a port of the system's choice. `options` may be NULL: a backlog of 64. */
+/* Listens on 127.0.0.1 and a port of the system's choice. `options` may be NULL: a backlog of 64.
+ */
 struct endpoint rig_listen(struct rig *rig, const struct transport_listen_options *options);
 
 /* Connects by the transport under test. `source` and `options` may be NULL. */
@@ -86,20 +92,22 @@ struct rig_conn *rig_connect(struct rig *rig, const struct endpoint *source,
                              const struct endpoint *target,
                              const struct transport_conn_options *options);
 
+/* As transport_connect; the connection is recorded where it begins. */
+int rig_try_connect(struct rig *rig, const struct flow *flow,
+                    const struct transport_conn_options *options, struct rig_conn **conn);
+
 /* Polls until the condition holds; fails the test when it does not within RIG_PATIENCE_NS. */
 #define RIG_UNTIL(rig, condition)                                                                  \
-    do {                                                                                           \
-        uint64_t rig_deadline_ns = clock_now_ns() + RIG_PATIENCE_NS;                               \
-        while (!(condition)) {                                                                     \
-            if (clock_now_ns() > rig_deadline_ns) {                                                \
-                fail_msg("never came: %s", #condition);                                            \
-            }                                                                                      \
-            rig_poll(rig);                                                                         \
-        }                                                                                          \
-    } while (0)
+    for (uint64_t rig_end_ns = clock_now_ns() + RIG_PATIENCE_NS; !(condition);                     \
+         rig_wait(rig, rig_end_ns, #condition)) {                                                  \
+    }
+void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition);
 
 /* Polls once, for 5 ms at most. */
 void rig_poll(struct rig *rig);
+
+/* Fails the test where the handler saw a rule broken. */
+void rig_check(const struct rig *rig);
 
 /* Polls until `ms` went by: for what must not happen, in that time. */
 void rig_poll_for(struct rig *rig, uint64_t ms);
@@ -110,13 +118,24 @@ void rig_give_back(struct rig *rig, bool send);
 /* Finds the one connection that the transport accepted; NULL before. */
 struct rig_conn *rig_accepted(struct rig *rig);
 
+/* Drops the records of connections that are closed; pointers to records end. */
+void rig_forget_closed(struct rig *rig);
+
 uint64_t rig_counter(const struct rig *rig, const char *name);
 
 /* Closes a connection and polls until CLOSED came. */
 void rig_finish(struct rig *rig, struct rig_conn *conn, enum transport_close_how how);
 
-/* Raw sockets, blocking, with a receive time-out of RIG_PATIENCE_NS. They fail the test where a call
- * does. */
+/* Opens a transport that listens, and a peer that is connected to it; returns the peer's descriptor
+ * and stores the accepted connection. */
+int rig_open_accepted(struct rig *rig, struct rig_conn **accepted);
+
+/* Opens a transport and connects it to a peer; returns the peer's descriptor. */
+int rig_open_connected(struct rig *rig, const struct transport_conn_options *options,
+                       struct rig_conn **client);
+
+/* Raw sockets, blocking, with a receive time-out of RIG_PATIENCE_NS. They fail the test where a
+ * call does. */
 struct endpoint rig_loopback(uint16_t port);
 int peer_listen(struct endpoint *address);
 int peer_accept(int listener);
@@ -125,6 +144,9 @@ void peer_send(int fd, const void *data, size_t bytes);
 void peer_expect(int fd, const void *data, size_t bytes);
 /* Receives once; returns recv's result, or -errno. */
 ssize_t peer_recv(int fd, void *data, size_t bytes);
+void peer_nonblocking(int fd);
+/* Closes with a reset. */
+void peer_reset(int fd);
 struct endpoint peer_name(int fd, bool remote);
 
 /* Counts this namespace's TIME_WAIT records: /proc/net/sockstat. */
@@ -132,8 +154,9 @@ uint64_t time_wait_count(void);
 /* Counts the process's descriptors. */
 uint32_t descriptor_count(void);
 
-/* Runs the tests for every variant; each test gets a namespace of its own and a zeroed rig as its state.
- * Returns the exit code; 77 where there can be no namespace. */
+/* Runs the tests for every variant; each test gets a namespace of its own and a zeroed rig as its
+ * state. FINWAIT_TEST_VARIANT in the environment names the only one to run. Returns the exit code;
+ * 77 where there can be no namespace. */
 int rig_run(const char *name, const struct CMUnitTest *tests, size_t count);
 
 #endif

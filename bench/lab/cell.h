@@ -1,0 +1,68 @@
+/* Cell: one row of the demo: server and load generator over a fresh pair of namespaces.
+ *
+ * Layer: bench/lab. The programs' reports and what they print go to anonymous memory, so that no
+ * file is left behind. Owner of a result: the caller, who ends it with cell_result_free. */
+#ifndef FINWAIT_BENCH_LAB_CELL_H
+#define FINWAIT_BENCH_LAB_CELL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keeper.h"
+#include "netns.h"
+
+#define CELL_REASON_MAX 256
+
+struct cell_spec {
+    const char *engine; /* "uring", "epoll" */
+    const char *closer; /* "client", "server" */
+    const char *close;  /* "fin", "rst" */
+    uint64_t duration_ns;
+    uint32_t client_cpu;
+    uint32_t server_cpu;
+    const char *bin_dir;
+};
+
+enum cell_outcome {
+    CELL_NOT_RUN,
+    CELL_DONE,        /* both reports are there; the run's own verdict is in the client's */
+    CELL_FAILED,      /* `reason` says why */
+    CELL_INTERRUPTED, /* a signal asked to stop */
+};
+
+struct cell_result {
+    enum cell_outcome outcome;
+    char reason[CELL_REASON_MAX]; /* one line; empty when there is nothing to say */
+    int client_code;              /* the load generator's exit code */
+    json_t *client;               /* its report */
+    json_t *server;               /* the server's report */
+    bool counted;                 /* the states below were counted */
+    uint64_t client_time_wait;
+    uint64_t server_time_wait;
+};
+
+/* Where a run stands, for the progress line. */
+struct cell_progress {
+    uint64_t elapsed_ns;
+    uint64_t opened_per_sec; /* since the last line, as the server's kernel counts */
+    uint64_t time_wait;      /* on both sides */
+};
+
+/* Called once a second while a cell runs. */
+typedef void (*cell_progress_fn)(const struct cell_spec *spec, const struct cell_progress *progress,
+                                 void *user);
+
+struct cell_watcher {
+    cell_progress_fn progress;
+    void *user;
+};
+
+/* Runs one cell in a pair of namespaces that nothing has used before. Fills `result`. */
+void cell_run(struct cell_result *result, const struct cell_spec *spec,
+              const struct netns_pair *pair, struct keeper *keeper,
+              const struct cell_watcher *watcher);
+
+void cell_result_free(struct cell_result *result);
+
+#endif

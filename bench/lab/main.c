@@ -1,0 +1,154 @@
+/* finwait-lab: private network namespaces for server, load generator and whatever else speaks TCP.
+ *
+ * Layer: bench/lab, a program; it may use base, tcpstat and report. It runs the other programs and
+ * reads their JSON; it links none of them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cli.h"
+#include "base/log.h"
+#include "demo.h"
+#include "keeper.h"
+#include "options.h"
+#include "run.h"
+
+#define PROGRAM "finwait-lab"
+#define CODE_USAGE 2
+
+/* A command line split at its first "--". */
+struct split {
+    int argc;       /* of what stands before */
+    char **command; /* what stands after; points at argv's final NULL when nothing does */
+};
+
+static int body_run(struct keeper *keeper, const void *options)
+{
+    return run_in_namespace(keeper, options);
+}
+
+static int body_pair(struct keeper *keeper, const void *options)
+{
+    return run_in_pair(keeper, options);
+}
+
+static int body_demo(struct keeper *keeper, const void *options)
+{
+    return demo_run(keeper, options);
+}
+
+static void print_usage(FILE *out)
+{
+    fprintf(out,
+            "Usage: finwait-lab COMMAND [options]; each command has --help\n"
+            "  demo   churn connections between two namespaces, engine by engine, and print a "
+            "table\n"
+            "  run    run a command in a private network namespace\n"
+            "  pair   run a server and a client in two private namespaces joined by a veth pair\n"
+            "Nothing on the host changes, and nothing is left behind.\n");
+}
+
+static struct split split_arguments(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            return (struct split){.argc = i, .command = &argv[i + 1]};
+        }
+    }
+    return (struct split){.argc = argc, .command = &argv[argc]};
+}
+
+/* Parses a command's options. Returns -1 to go on, else the exit code. */
+static int parse(const struct cli_program *program, int argc, char **argv, void *options)
+{
+    struct failure failure;
+    switch (cli_parse(program, argc, argv, options, NULL, &failure)) {
+    case CLI_RUN:
+        return -1;
+    case CLI_HELP:
+        cli_print_help(program, stdout);
+        return 0;
+    case CLI_VERSION:
+        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
+        return 0;
+    case CLI_MAN:
+        cli_print_man(program, stdout);
+        return 0;
+    case CLI_BAD:
+        break;
+    }
+    log_line(program->name, "%s", failure.text);
+    return CODE_USAGE;
+}
+
+static int launch(int (*body)(struct keeper *keeper, const void *options), const void *options)
+{
+    struct failure failure;
+    int code = keeper_run(body, options, &failure);
+    if (code < 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return 1;
+    }
+    return code;
+}
+
+static int command_run(int argc, char **argv)
+{
+    struct split split = split_arguments(argc, argv);
+    struct run_options options;
+    int code = parse(&run_program, split.argc, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    if (split.command[0] == NULL) {
+        log_line(run_program.name, "no command; put it after --, as in finwait-lab run -- ss -s");
+        return CODE_USAGE;
+    }
+    options.command = split.command;
+    return launch(body_run, &options);
+}
+
+static int command_pair(int argc, char **argv)
+{
+    struct pair_options options;
+    int code = parse(&pair_program, argc, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    if (options.server == NULL || options.client == NULL) {
+        log_line(pair_program.name, "--%s is missing; name a shell command",
+                 options.server == NULL ? "server" : "client");
+        return CODE_USAGE;
+    }
+    return launch(body_pair, &options);
+}
+
+static int command_demo(int argc, char **argv)
+{
+    struct demo_options options;
+    int code = parse(&demo_program, argc, argv, &options);
+    return code >= 0 ? code : launch(body_demo, &options);
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "demo") == 0) {
+        return command_demo(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "run") == 0) {
+        return command_run(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "pair") == 0) {
+        return command_pair(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "--help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (strcmp(command, "--version") == 0) {
+        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
+        return 0;
+    }
+    log_line(PROGRAM, "unknown command \"%s\"; use demo, run, pair or --help", command);
+    return CODE_USAGE;
+}

@@ -1,0 +1,35 @@
+/* Options of finwait-lab's commands: one table and one struct each. Layer: bench/lab. */
+#ifndef FINWAIT_BENCH_LAB_OPTIONS_H
+#define FINWAIT_BENCH_LAB_OPTIONS_H
+
+#include <stdint.h>
+
+#include "base/cli.h"
+
+struct run_options {
+    uint64_t hash_entries;
+    uint64_t time_wait_max;
+    char *const *command; /* NULL-ended; what stands after "--" */
+};
+
+struct pair_options {
+    uint64_t hash_entries;
+    uint64_t time_wait_max;
+    const char *server; /* shell commands */
+    const char *client;
+    uint64_t listen_wait_ns;
+    uint64_t grace_ns;
+};
+
+struct demo_options {
+    uint64_t hash_entries;
+    uint64_t time_wait_max;
+    uint64_t duration_ns; /* of one row */
+    const char *bin_dir;  /* NULL: where finwait-lab itself is */
+};
+
+extern const struct cli_program run_program;
+extern const struct cli_program pair_program;
+extern const struct cli_program demo_program;
+
+#endif

@@ -1,0 +1,162 @@
+/* The commands `run` and `pair`; see run.h. Layer: bench/lab. */
+#include "run.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "netns.h"
+
+#define PROGRAM "finwait-lab"
+#define CODE_LAB_FAILED 125 /* as env and timeout have it: the command itself was not run */
+#define LISTEN_POLL_NS (5 * NS_PER_MS)
+
+/* At a terminal the user's command shares our process group, so that it may read from it and Ctrl-C
+ * reaches it; elsewhere it has one of its own, so that a signal to us can be passed on to all of
+ * it. */
+static bool wants_own_group(void)
+{
+    return !isatty(STDIN_FILENO);
+}
+
+/* Waits for the user's command, passing on the signals that it did not get itself. */
+static int await_command(struct keeper *keeper, struct child *child)
+{
+    while (keeper_wait(keeper, child, CLOCK_NEVER) != WAIT_ENDED) {
+        if (child->own_group || !keeper->from_terminal) {
+            child_signal(child, keeper->last_signal);
+        }
+    }
+    close(child->pid_fd);
+    return child->code;
+}
+
+int run_in_namespace(struct keeper *keeper, const struct run_options *options)
+{
+    struct netns_tuning tuning = {.hash_entries = options->hash_entries,
+                                  .time_wait_max = options->time_wait_max};
+    struct failure failure;
+    int netns_fd = netns_make(&tuning, &failure);
+    if (netns_fd < 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return CODE_LAB_FAILED;
+    }
+    struct child_spec spec = {.argv = (const char *const *)options->command,
+                              .netns_fd = netns_fd,
+                              .output_fd = -1,
+                              .inherited_fd = -1,
+                              .own_group = wants_own_group()};
+    struct child child;
+    int error = child_start(&child, &spec, keeper, &failure);
+    close(netns_fd);
+    if (error != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return CODE_LAB_FAILED;
+    }
+    return await_command(keeper, &child);
+}
+
+int run_await_listener(struct keeper *keeper, struct child *server, const struct observer *observer,
+                       uint64_t deadline_ns)
+{
+    while (clock_now_ns() < deadline_ns) {
+        struct tcp_state_counts counts;
+        int error = observer_count(observer, &counts);
+        if (error != 0 || counts.n[TCP_STATE_LISTEN] > 0) {
+            return error;
+        }
+        switch (keeper_wait(keeper, server, clock_now_ns() + LISTEN_POLL_NS)) {
+        case WAIT_ENDED:
+            return -ESRCH;
+        case WAIT_STOP:
+            return -EINTR;
+        case WAIT_TIMEOUT:
+            break;
+        }
+    }
+    return -ETIMEDOUT;
+}
+
+static int start_shell(struct child *child, const char *command, const struct child_spec *spec,
+                       const struct keeper *keeper)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    struct child_spec shell = *spec;
+    struct failure failure;
+    shell.argv = argv;
+    int error = child_start(child, &shell, keeper, &failure);
+    if (error != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+    }
+    return error;
+}
+
+/* Says why the server is not there to be used, and gives the code to exit with. */
+static int report_no_listener(int error, const struct keeper *keeper, const struct child *server)
+{
+    if (error == -EINTR) {
+        return 128 + keeper->last_signal;
+    }
+    if (error == -ESRCH) {
+        log_line(PROGRAM, "the server ended with code %d before it listened", server->code);
+    } else if (error == -ETIMEDOUT) {
+        log_line(PROGRAM, "the server does not listen; give it longer with --wait");
+    } else {
+        log_line(PROGRAM, "the server's sockets cannot be counted: errno %d", -error);
+    }
+    return CODE_LAB_FAILED;
+}
+
+/* Runs the client once the server listens; returns the exit code. */
+static int run_client(struct keeper *keeper, const struct pair_options *options,
+                      const struct netns_pair *pair, struct child *server)
+{
+    struct failure failure;
+    struct observer observer;
+    if (observer_open(&observer, pair->server_fd, &failure) != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return CODE_LAB_FAILED;
+    }
+    uint64_t deadline_ns = clock_now_ns() + options->listen_wait_ns;
+    int error = run_await_listener(keeper, server, &observer, deadline_ns);
+    observer_close(&observer);
+    if (error != 0) {
+        return report_no_listener(error, keeper, server);
+    }
+    struct child_spec spec = {.netns_fd = pair->client_fd,
+                              .output_fd = -1,
+                              .inherited_fd = -1,
+                              .own_group = wants_own_group()};
+    struct child client;
+    if (start_shell(&client, options->client, &spec, keeper) != 0) {
+        return CODE_LAB_FAILED;
+    }
+    return await_command(keeper, &client);
+}
+
+int run_in_pair(struct keeper *keeper, const struct pair_options *options)
+{
+    struct netns_tuning tuning = {.hash_entries = options->hash_entries,
+                                  .time_wait_max = options->time_wait_max};
+    struct failure failure;
+    struct netns_pair pair;
+    if (netns_pair_make(&pair, &tuning, &failure) != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return CODE_LAB_FAILED;
+    }
+    struct child_spec spec = {
+        .netns_fd = pair.server_fd, .output_fd = -1, .inherited_fd = -1, .own_group = true};
+    struct child server;
+    int code = CODE_LAB_FAILED;
+    if (start_shell(&server, options->server, &spec, keeper) == 0) {
+        code = run_client(keeper, options, &pair, &server);
+        bool ended_before = server.ended;
+        child_stop(&server, keeper, options->grace_ns);
+        /* A server without a handler ends by our own SIGTERM: that is no failure of it. */
+        bool by_our_signal = !ended_before && server.code == 128 + SIGTERM;
+        code = code == 0 && !by_our_signal ? server.code : code;
+    }
+    netns_pair_close(&pair);
+    return code;
+}

@@ -1,0 +1,38 @@
+/* Table: the demo's rows as a person reads them. Layer: bench/lab; pure but for the stream. */
+#ifndef FINWAIT_BENCH_LAB_TABLE_H
+#define FINWAIT_BENCH_LAB_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cell.h"
+
+/* How many TIME_WAIT the closing table expects on each side, from completed connections. */
+struct table_expected {
+    uint64_t client;
+    uint64_t server;
+};
+
+/* Computes the expectation for `completed` connections by who closed and how: the closer has them
+ * all for "fin", "close" and "half" (both have them for "both"), nobody for "rst" and
+ * "fin-no-timewait". */
+struct table_expected table_expect(const struct cell_spec *spec, uint64_t completed);
+
+/* Tells whether a cell's TIME_WAIT are where they were expected, to the unit. */
+bool table_as_expected(const struct cell_spec *spec, const struct cell_result *result);
+
+/* Finds a number by its path of keys ("latency/connect/from_start/p50"); NaN when it is null or not
+ * there. */
+double table_number(const json_t *root, const char *path);
+
+void table_print_head(FILE *out);
+void table_print_row(FILE *out, const struct cell_spec *spec, const struct cell_result *result);
+
+/* Prints, a line each, what a row cannot show: why it failed, its limits, states that differ. */
+void table_print_notes(FILE *out, const struct cell_spec *spec, const struct cell_result *result);
+
+/* Prints what the columns mean. */
+void table_print_legend(FILE *out);
+
+#endif

@@ -1,0 +1,228 @@
+"""The lab: private namespaces that leave nothing behind, and the demo's table.
+
+The demo is tested with stand-ins for the two programs, whose numbers are known.
+"""
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import program
+
+STANDINS = Path(__file__).resolve().parent / "standins"
+
+
+@pytest.fixture(name="lab")
+def fixture_lab():
+    return program("finwait-lab")
+
+
+def run(lab, *arguments, timeout=60):
+    return subprocess.run([lab, *arguments], capture_output=True, text=True, timeout=timeout,
+                          check=False)
+
+
+def network_namespaces(pids=None):
+    """The network namespaces that these processes, or any, are in or hold open."""
+    found = set()
+    for folder in [Path(f"/proc/{pid}") for pid in pids] if pids else Path("/proc").glob("[0-9]*"):
+        try:
+            for path in [folder / "ns" / "net", *(folder / "fd").iterdir()]:
+                found.add(os.readlink(path))
+        except OSError:
+            pass  # the process has ended meanwhile
+    return {name for name in found if name.startswith("net:")}
+
+
+def links():
+    """The links of our own network namespace."""
+    lines = Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines()
+    return {line.split(":")[0].strip() for line in lines[2:]}
+
+
+def processes_with(mark):
+    """The processes whose environment holds the mark: children that a run left behind."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            pass
+    return found
+
+
+def wait_until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def test_run_gives_a_namespace_of_its_own_with_loopback_up(lab):
+    done = run(lab, "run", "--", "sh", "-c",
+               "readlink /proc/self/ns/net; cat /proc/net/dev; ip link")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] not in network_namespaces()
+    assert [line.split(":")[0].strip() for line in done.stdout.splitlines()[3:4]] == ["lo"]
+    assert "LOOPBACK,UP" in done.stdout
+
+
+def test_run_tunes_the_namespace_and_not_the_host(lab):
+    sysctl = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
+    before = sysctl.read_text(encoding="ascii")
+    done = run(lab, "run", "--tw-buckets", "123456", "--hash-entries", "2k", "--", "sh", "-c",
+               f"cat {sysctl} /proc/sys/net/ipv4/tcp_ehash_entries")
+    assert done.stdout.split() == ["123456", "2048"], done.stderr
+    assert sysctl.read_text(encoding="ascii") == before
+
+
+def test_run_ends_with_the_commands_code(lab):
+    assert run(lab, "run", "--", "sh", "-c", "exit 7").returncode == 7
+    assert run(lab, "run", "--", "sh", "-c", "kill -KILL $$").returncode == 128 + signal.SIGKILL
+
+
+def test_an_ordinary_user_may_make_namespaces(lab):
+    as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if os.geteuid() != 0:
+        as_user = []
+    if subprocess.run([*as_user, "unshare", "-rn", "true"], check=False).returncode != 0:
+        pytest.skip("user namespaces are not allowed here")
+    if subprocess.run([*as_user, "test", "-x", lab], check=False).returncode != 0:
+        pytest.skip("another user cannot reach the build folder")
+    done = subprocess.run([*as_user, lab, "run", "--", "ip", "link"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert "LOOPBACK,UP" in done.stdout, done.stderr
+
+
+def test_bad_input_gets_one_line_and_code_2(lab):
+    for arguments in (["nosuch"], ["run"], ["run", "--tw-buckets", "0", "--", "true"],
+                      ["pair", "--server", "true"], ["demo", "--duration", "90s"]):
+        done = run(lab, *arguments)
+        assert done.returncode == 2, arguments
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_command_that_cannot_be_run_is_named(lab):
+    done = run(lab, "run", "--", "/nonexistent/program")
+    assert done.returncode == 125
+    assert "/nonexistent/program: cannot be run" in done.stderr
+
+
+def test_pair_joins_client_and_server_by_veth(lab):
+    done = run(lab, "pair", "--server", "socat TCP-LISTEN:7000,bind=10.9.0.1 SYSTEM:cat",
+               "--client", "echo hello | nc -N -s 10.10.200.7 10.9.0.1 7000")
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+def test_pair_ends_with_the_clients_code_and_ends_the_server(lab):
+    mark = f"FINWAIT_TEST_MARK={os.getpid()}-{time.monotonic_ns()}"
+    done = run(lab, "pair", "--server", f"{mark} socat TCP-LISTEN:7000,fork PIPE",
+               "--client", "exit 9")
+    assert done.returncode == 9, done.stderr
+    assert wait_until(lambda: not processes_with(mark))
+
+
+def test_pair_says_so_when_the_server_ends_before_it_listens(lab):
+    done = run(lab, "pair", "--server", "exit 5", "--client", "true")
+    assert done.returncode == 125
+    assert "the server ended with code 5 before it listened" in done.stderr
+
+
+def start_pair(lab, mark):
+    """A pair whose server and client have children that would outlive their parents."""
+    environment = dict(os.environ, FINWAIT_TEST_MARK=mark)
+    process = subprocess.Popen(
+        [lab, "pair", "--server", "setsid sleep 300 & socat TCP-LISTEN:7000,fork PIPE",
+         "--client", "setsid sleep 300 & (sleep 300; true)"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # The lab and its keeper, two shells, socat, three sleeps and a subshell.
+    assert wait_until(lambda: len(processes_with(mark)) >= 8), processes_with(mark)
+    return process
+
+
+@pytest.mark.parametrize("victim", ["parent", "keeper"])
+def test_sigkill_leaves_no_process_no_namespace_and_no_link(lab, victim):
+    mark = f"kill-{os.getpid()}-{time.monotonic_ns()}"
+    own, links_before = network_namespaces([os.getpid()]), links()
+    process = start_pair(lab, mark)
+    made = network_namespaces(processes_with(mark)) - own
+    assert len(made) == 3, "the holder, the client's and the server's"
+    pid = process.pid
+    if victim == "keeper":
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        assert len(children) == 1
+        pid = int(children[0])
+    os.kill(pid, signal.SIGKILL)
+    code = process.wait(timeout=10)
+    assert code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    assert wait_until(lambda: not processes_with(mark)), processes_with(mark)
+    assert wait_until(lambda: not network_namespaces() & made)
+    assert links() == links_before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_command_and_ends_all(lab, number):
+    mark = f"stop-{os.getpid()}-{time.monotonic_ns()}"
+    process = start_pair(lab, mark)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 128 + number
+    assert wait_until(lambda: not processes_with(mark)), processes_with(mark)
+
+
+def demo_rows(text):
+    """The table's lines as lists of words, by (engine, close)."""
+    rows = [line.split() for line in text.splitlines() if re.match(r"(uring|epoll)  +\w+/", line)]
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def test_the_demo_shows_what_the_reports_and_the_kernel_say(lab):
+    done = run(lab, "demo", "--bin-dir", str(STANDINS), "--duration", "100ms")
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = {"client/fin": "50+0", "client/rst": "0+0", "server/fin": "0+50"}
+    rows = demo_rows(done.stdout)
+    assert len(rows) == 6
+    for (_, close), row in rows.items():
+        time_wait = measured[close]
+        assert row == ["1234", "41/1235/9877", "41/1235/9877", "40/33/-", "0", time_wait, time_wait]
+    assert "engine epoll was asked" in done.stdout
+
+
+def test_the_demo_prints_a_progress_line_a_second(lab):
+    done = run(lab, "demo", "--bin-dir", str(STANDINS), "--duration", "1200ms")
+    lines = re.findall(r"^ *\d+ s  (\w+) +(\S+) +\d+ connections/s +(\d+) TIME_WAIT$",
+                       done.stdout, re.M)
+    assert [(engine, close) for engine, close, _ in lines] == [
+        (engine, close) for engine in ("uring", "epoll")
+        for close in ("client/fin", "client/rst", "server/fin")]
+    assert [int(count) for _, _, count in lines] == [50, 0, 50] * 2
+
+
+def test_the_demo_says_what_a_program_that_failed_said_last(lab, tmp_path):
+    for name, text in (("finwait-server", "echo first; echo no ring here >&2; exit 3"),
+                       ("finwait-loadgen", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    done = run(lab, "demo", "--bin-dir", str(tmp_path), "--duration", "100ms")
+    assert done.returncode == 4
+    assert "finwait-server ended with code 3: no ring here" in done.stdout
+
+
+def test_ctrl_c_ends_the_demo_with_the_rows_that_were_made(lab):
+    mark = f"demo-{os.getpid()}-{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        [lab, "demo", "--bin-dir", str(STANDINS), "--duration", "1200ms"], text=True,
+        env=dict(os.environ, FINWAIT_TEST_MARK=mark), stdout=subprocess.PIPE)
+    while "client/rst" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert ("uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
+    assert not processes_with(mark)

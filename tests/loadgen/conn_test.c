@@ -1,0 +1,666 @@
+/* The life of a connection, driven event by event on a transport that only takes notes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "loadgen/conn.h"
+
+#define MS NS_PER_MS
+#define NOTES_MAX 512
+
+/* Stands in for the real one: what was called since the last look, in order. The names below replace the
+ * library's, which is not linked. */
+struct transport {
+    char notes[NOTES_MAX];
+    uint64_t user;
+    struct flow flow;
+    const void *sent;
+    uint64_t sent_bytes;
+    uint64_t timer_ns;
+    int connect_error;
+    uint32_t released;
+};
+
+static void note(struct transport *transport, const char *text)
+{
+    size_t length = strlen(transport->notes);
+    snprintf(transport->notes + length, NOTES_MAX - length, "%s%s", length > 0 ? " " : "", text);
+}
+
+int transport_connect(struct transport *transport, const struct flow *flow,
+                      const struct transport_conn_options *options, uint64_t user, uint64_t *conn)
+{
+    (void)options;
+    note(transport, "connect");
+    transport->user = user;
+    transport->flow = *flow;
+    *conn = 77;
+    return transport->connect_error;
+}
+
+int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes)
+{
+    assert_int_equal(conn, 77);
+    note(transport, "send");
+    transport->sent = data;
+    transport->sent_bytes = bytes;
+    return 0;
+}
+
+int transport_recv(struct transport *transport, uint64_t conn)
+{
+    (void)conn;
+    note(transport, "recv");
+    return 0;
+}
+
+int transport_shutdown_write(struct transport *transport, uint64_t conn)
+{
+    (void)conn;
+    note(transport, "shutdown");
+    return 0;
+}
+
+int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how)
+{
+    static const char *const names[] = {"close", "reset", "close-no-timewait"};
+    (void)conn;
+    note(transport, names[how]);
+    return 0;
+}
+
+int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns)
+{
+    (void)conn;
+    transport->timer_ns = deadline_ns;
+    return 0;
+}
+
+void transport_buffer_release(struct transport *transport, uint64_t conn,
+                              const struct transport_buffer *buffer)
+{
+    (void)conn;
+    (void)buffer;
+    transport->released++;
+}
+
+/* A plan of one worker, and the connection that is driven. */
+struct stage {
+    struct plan plan;
+    struct transport transport;
+    struct stats *stats;
+    struct conn_env env;
+};
+
+static void stage_open(struct stage *stage, enum closer closer, enum close_how how, uint64_t echoes)
+{
+    struct ip_range range;
+    memset(stage, 0, sizeof(*stage));
+    struct plan *plan = &stage->plan;
+    plan->options.echoes = echoes;
+    plan->options.timeout_ns = 5000 * MS;
+    plan->options.reuse_after_ns = 65000 * MS;
+    plan->target_count = 1;
+    assert_int_equal(endpoint_parse(&plan->targets[0], "127.0.0.1:7000", NULL), 0);
+    assert_int_equal(ip_range_parse(&range, "127.0.0.2", NULL), 0);
+    assert_int_equal(sources_add(&plan->sources, &range, NULL), 0);
+    plan->ports = (struct port_range){100, 101};
+    plan->closer = closer;
+    plan->close_how = how;
+    plan->rule = close_rule_of(closer, how);
+    plan->conn_options.pull = plan->rule.opening == CLOSE_OPENS_WITH_CLOSE;
+    plan->expect_bytes = 64;
+    assert_int_equal(payload_make(&plan->payload, 64, 1), 0);
+    stage->stats = malloc(sizeof(*stage->stats));
+    stats_init(stage->stats);
+    assert_int_equal(conn_env_init(&stage->env, plan, 0, 1, 8), 0);
+    stage->env.transport = &stage->transport;
+    stage->env.stats = stage->stats;
+}
+
+static void stage_close(struct stage *stage)
+{
+    conn_env_destroy(&stage->env);
+    payload_destroy(&stage->plan.payload);
+    free(stage->stats);
+}
+
+/* Asserts what was called since the last time. */
+static void expect_calls(struct stage *stage, const char *notes)
+{
+    assert_string_equal(stage->transport.notes, notes);
+    stage->transport.notes[0] = '\0';
+}
+
+static void deliver(struct stage *stage, enum transport_event_type type, uint64_t time_ns)
+{
+    conn_handle(&stage->env, &(struct transport_event){.type = type,
+                                                       .conn = 77,
+                                                       .user = stage->transport.user,
+                                                       .time_ns = time_ns});
+}
+
+static void deliver_failure(struct stage *stage, enum transport_phase phase, int error)
+{
+    conn_handle(&stage->env, &(struct transport_event){.type = TRANSPORT_FAILED,
+                                                       .phase = phase,
+                                                       .error = error,
+                                                       .conn = 77,
+                                                       .user = stage->transport.user,
+                                                       .time_ns = 900});
+}
+
+static void deliver_bytes(struct stage *stage, const void *data, uint32_t size)
+{
+    uint32_t released = stage->transport.released;
+    conn_handle(&stage->env, &(struct transport_event){.type = TRANSPORT_DATA,
+                                                       .conn = 77,
+                                                       .user = stage->transport.user,
+                                                       .time_ns = 500,
+                                                       .buffer = {.data = data, .size = size}});
+    assert_int_equal(stage->transport.released, released + 1);
+}
+
+static void open_one(struct stage *stage)
+{
+    assert_int_equal(conn_start(&stage->env, 0, 100, 110), CONN_STARTED);
+    deliver(stage, TRANSPORT_CONNECTING, 120);
+    expect_calls(stage, "connect");
+    deliver(stage, TRANSPORT_CONNECTED, 150);
+}
+
+static void echo_one(struct stage *stage)
+{
+    deliver(stage, TRANSPORT_SENT, 400);
+    deliver_bytes(stage, stage->transport.sent, 64);
+}
+
+static void expect_counts(const struct stage *stage, uint64_t completed, uint64_t failed)
+{
+    assert_int_equal(stats_read(&stage->stats->live.completed), completed);
+    assert_int_equal(stats_read(&stage->stats->live.failed), failed);
+}
+
+static void close_by_fin_shuts_down_and_waits_for_the_peers_fin(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    expect_calls(&stage, "send");
+    echo_one(&stage);
+    expect_calls(&stage, "shutdown");
+    expect_counts(&stage, 0, 0);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_calls(&stage, "close");
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(conn_live_count(&stage.env), 1);
+    deliver(&stage, TRANSPORT_CLOSED, 700);
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(conn_live_count(&stage.env), 0);
+    assert_int_equal(stage.env.planner.waiting_count, 1);
+    stage_close(&stage);
+}
+
+static void closes_by_a_call_complete_when_it_returns(void **state)
+{
+    (void)state;
+    static const struct {
+        enum close_how how;
+        const char *call;
+    } cases[] = {{CLOSE_CLOSE, "close"},
+                 {CLOSE_RST, "reset"},
+                 {CLOSE_FIN_NO_TIMEWAIT, "close-no-timewait"}};
+    for (size_t i = 0; i < 3; i++) {
+        for (int both = 0; both < 2; both++) {
+            struct stage stage;
+            stage_open(&stage, both ? CLOSER_BOTH : CLOSER_CLIENT, cases[i].how, 1);
+            open_one(&stage);
+            expect_calls(&stage, "send recv");
+            echo_one(&stage);
+            expect_calls(&stage, cases[i].call);
+            expect_counts(&stage, 0, 0);
+            deliver(&stage, TRANSPORT_CLOSED, 700);
+            expect_counts(&stage, 1, 0);
+            stage_close(&stage);
+        }
+    }
+}
+
+static void half_a_close_sends_its_fin_with_the_last_request(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_HALF, 2);
+    open_one(&stage);
+    expect_calls(&stage, "send");
+    echo_one(&stage);
+    expect_calls(&stage, "send shutdown");
+    echo_one(&stage);
+    expect_calls(&stage, "");
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_calls(&stage, "close");
+    expect_counts(&stage, 1, 0);
+    stage_close(&stage);
+}
+
+static void without_echoes_the_close_follows_the_connect(void **state)
+{
+    (void)state;
+    static const struct {
+        enum close_how how;
+        const char *call;
+    } cases[] = {{CLOSE_FIN, "shutdown"}, {CLOSE_HALF, "shutdown"}, {CLOSE_RST, "reset"}};
+    for (size_t i = 0; i < 3; i++) {
+        struct stage stage;
+        stage_open(&stage, CLOSER_CLIENT, cases[i].how, 0);
+        open_one(&stage);
+        expect_calls(&stage, cases[i].call);
+        stage_close(&stage);
+    }
+}
+
+static void a_server_that_closes_completes_the_connection_by_its_fin(void **state)
+{
+    (void)state;
+    static const enum close_how hows[] = {CLOSE_FIN, CLOSE_CLOSE, CLOSE_FIN_NO_TIMEWAIT};
+    for (size_t i = 0; i < 3; i++) {
+        struct stage stage;
+        stage_open(&stage, CLOSER_SERVER, hows[i], 1);
+        open_one(&stage);
+        echo_one(&stage);
+        expect_calls(&stage, "send");
+        deliver(&stage, TRANSPORT_PEER_FIN, 600);
+        expect_calls(&stage, "close");
+        expect_counts(&stage, 1, 0);
+        assert_int_equal(stage.stats->close_not_as_asked, 0);
+        stage_close(&stage);
+    }
+}
+
+static void a_server_that_resets_completes_the_connection_by_its_reset(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_RST, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    expect_calls(&stage, "send");
+    deliver_failure(&stage, TRANSPORT_PHASE_RECV, ECONNRESET);
+    expect_calls(&stage, "close");
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(stage.stats->close_not_as_asked, 0);
+    stage_close(&stage);
+}
+
+static void another_close_than_asked_for_is_counted_beside_the_completion(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_RST, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(stage.stats->close_not_as_asked, 1);
+    stage_close(&stage);
+
+    stage_open(&stage, CLOSER_SERVER, CLOSE_FIN, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver_failure(&stage, TRANSPORT_PHASE_RECV, ECONNRESET);
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(stage.stats->close_not_as_asked, 1);
+    stage_close(&stage);
+}
+
+static void after_a_servers_half_close_the_client_sends_once_more(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_HALF, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    expect_calls(&stage, "send");
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_calls(&stage, "send");
+    expect_counts(&stage, 1, 0);
+    deliver(&stage, TRANSPORT_SENT, 650);
+    expect_calls(&stage, "close");
+    deliver(&stage, TRANSPORT_CLOSED, 700);
+    expect_counts(&stage, 1, 0);
+    stage_close(&stage);
+}
+
+static void a_reset_in_answer_to_that_means_it_was_no_half_close(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_HALF, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    deliver_failure(&stage, TRANSPORT_PHASE_SEND, ECONNRESET);
+    assert_int_equal(stage.stats->close_not_as_asked, 1);
+    expect_counts(&stage, 1, 0);
+    stage_close(&stage);
+}
+
+static void an_echo_that_comes_before_its_request_was_reported_sent_counts(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_FIN, 1);
+    open_one(&stage);
+    deliver_bytes(&stage, stage.transport.sent, 64);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_counts(&stage, 1, 0);
+    stage_close(&stage);
+
+    /* Between echoes it is waited for: only one send may be pending. */
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 2);
+    open_one(&stage);
+    expect_calls(&stage, "send");
+    deliver_bytes(&stage, stage.transport.sent, 64);
+    expect_calls(&stage, "");
+    deliver(&stage, TRANSPORT_SENT, 520);
+    expect_calls(&stage, "send");
+    stage_close(&stage);
+}
+
+static void an_echo_in_pieces_is_asked_for_piece_by_piece(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+    open_one(&stage);
+    deliver(&stage, TRANSPORT_SENT, 400);
+    expect_calls(&stage, "send recv");
+    const uint8_t *sent = stage.transport.sent;
+    for (uint32_t i = 0; i < 63; i++) {
+        deliver_bytes(&stage, sent + i, 1);
+        expect_calls(&stage, "recv");
+    }
+    deliver_bytes(&stage, sent + 63, 1);
+    expect_calls(&stage, "close");
+    assert_int_equal(stage.stats->latency[STATS_FIRST_BYTE][STATS_FROM_DUE].count, 1);
+    assert_int_equal(stage.stats->latency[STATS_ECHO][STATS_FROM_DUE].count, 1);
+    stage_close(&stage);
+}
+
+static void wrong_and_surplus_bytes_fail_the_connection(void **state)
+{
+    (void)state;
+    struct stage stage;
+    uint8_t wrong[65];
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    memcpy(wrong, stage.transport.sent, 64);
+    wrong[63] ^= 1;
+    deliver_bytes(&stage, wrong, 64);
+    expect_calls(&stage, "send reset");
+    expect_counts(&stage, 0, 1);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_ECHO][EBADMSG], 1);
+    stage_close(&stage);
+
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    memcpy(wrong, stage.transport.sent, 64);
+    deliver_bytes(&stage, wrong, 65);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_ECHO][EOVERFLOW], 1);
+    stage_close(&stage);
+
+    /* One byte more after the echo, in the close phase. */
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver_bytes(&stage, wrong, 1);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_CLOSE][EOVERFLOW], 1);
+    expect_counts(&stage, 0, 1);
+    stage_close(&stage);
+}
+
+static void a_fin_before_the_echo_is_complete_fails_as_no_data(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    deliver_bytes(&stage, stage.transport.sent, 63);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_ECHO][ENODATA], 1);
+    expect_calls(&stage, "send reset");
+    stage_close(&stage);
+}
+
+static void each_phase_has_its_own_time_out(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_STARTED);
+    assert_int_equal(stage.transport.timer_ns, 110 + 5000 * MS);
+    deliver(&stage, TRANSPORT_CONNECTING, 120);
+    assert_int_equal(stage.transport.timer_ns, 120 + 5000 * MS);
+    deliver(&stage, TRANSPORT_TIMER, 6000 * MS);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_CONNECT][ETIMEDOUT], 1);
+    stage_close(&stage);
+
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    deliver(&stage, TRANSPORT_TIMER, 6000 * MS);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_ECHO][ETIMEDOUT], 1);
+    stage_close(&stage);
+
+    stage_open(&stage, CLOSER_SERVER, CLOSE_FIN, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_TIMER, 6000 * MS);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_CLOSE][ETIMEDOUT], 1);
+    expect_counts(&stage, 0, 1);
+    stage_close(&stage);
+}
+
+static void a_hold_lasts_its_time_and_then_closes(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    stage.plan.options.hold_ns = 20 * MS;
+    open_one(&stage);
+    echo_one(&stage);
+    expect_calls(&stage, "send");
+    assert_int_equal(stage.transport.timer_ns, 500 + 20 * MS);
+    deliver(&stage, TRANSPORT_TIMER, 500 + 20 * MS);
+    expect_calls(&stage, "shutdown");
+    stage_close(&stage);
+}
+
+static void a_peer_that_leaves_a_held_connection_fails_the_hold(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    stage.plan.options.hold_ns = 20 * MS;
+    open_one(&stage);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_HOLD][ENODATA], 1);
+    stage_close(&stage);
+
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    stage.plan.options.hold_ns = 20 * MS;
+    open_one(&stage);
+    echo_one(&stage);
+    deliver_failure(&stage, TRANSPORT_PHASE_RECV, ECONNRESET);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_HOLD][ECONNRESET], 1);
+    stage_close(&stage);
+}
+
+static void failures_before_the_syn_are_told_from_those_after(void **state)
+{
+    (void)state;
+    static const struct {
+        enum transport_phase phase;
+        int error;
+        uint64_t before_syn;
+    } cases[] = {
+        {TRANSPORT_PHASE_SETUP, EADDRINUSE, 1},      {TRANSPORT_PHASE_SETUP, EMFILE, 1},
+        {TRANSPORT_PHASE_CONNECT, EADDRNOTAVAIL, 1}, {TRANSPORT_PHASE_CONNECT, ENETUNREACH, 1},
+        {TRANSPORT_PHASE_CONNECT, ECONNREFUSED, 0},  {TRANSPORT_PHASE_CONNECT, ETIMEDOUT, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stage stage;
+        stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+        assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_STARTED);
+        deliver_failure(&stage, cases[i].phase, cases[i].error);
+        expect_calls(&stage, "connect close");
+        expect_counts(&stage, 0, 1);
+        assert_int_equal(stage.stats->failed_before_syn, cases[i].before_syn);
+        deliver(&stage, TRANSPORT_CLOSED, 950);
+        expect_counts(&stage, 0, 1);
+        assert_int_equal(conn_live_count(&stage.env), 0);
+        stage_close(&stage);
+    }
+}
+
+static void without_a_free_4_tuple_the_attempt_fails_by_name(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_STARTED);
+    assert_int_equal(conn_start(&stage.env, 1, 100, 110), CONN_STARTED);
+    assert_int_equal(conn_start(&stage.env, 2, 100, 110), CONN_FAILED_AT_ONCE);
+    assert_int_equal(stats_read(&stage.stats->live.attempted), 3);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_SETUP][EADDRNOTAVAIL], 1);
+    assert_int_equal(stage.stats->no_tuple, 1);
+    assert_int_equal(conn_live_count(&stage.env), 2);
+    stage_close(&stage);
+}
+
+static void beyond_the_limit_arrivals_are_shed_and_not_attempted(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    stage.transport.connect_error = -ENOBUFS;
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_SHED);
+    assert_int_equal(stats_read(&stage.stats->live.attempted), 0);
+    assert_int_equal(stats_read(&stage.stats->live.shed), 1);
+    assert_int_equal(conn_live_count(&stage.env), 0);
+    stage_close(&stage);
+}
+
+static void latency_counts_from_the_schedule_and_from_the_start(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    const struct stats *stats = stage.stats;
+    assert_int_equal(stats->latency[STATS_CONNECT][STATS_FROM_DUE].max, 50);   /* 150 - 100 */
+    assert_int_equal(stats->latency[STATS_CONNECT][STATS_FROM_START].max, 30); /* 150 - 120 */
+    assert_int_equal(stats->latency[STATS_ECHO][STATS_FROM_DUE].max, 400);     /* 500 - 100 */
+    assert_int_equal(stats->latency[STATS_CLOSE][STATS_FROM_DUE].max, 100);    /* 600 - 500 */
+    assert_int_equal(stats->latency[STATS_LIFETIME][STATS_FROM_DUE].max, 500);
+    assert_int_equal(stats->latency[STATS_LIFETIME][STATS_FROM_START].max, 490);
+    stage_close(&stage);
+}
+
+static void completions_after_the_window_count_but_not_in_it(void **state)
+{
+    (void)state;
+    for (uint64_t end = 600; end <= 601; end++) {
+        struct stage stage;
+        stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+        stage.env.window_end_ns = end;
+        open_one(&stage);
+        echo_one(&stage);
+        deliver(&stage, TRANSPORT_PEER_FIN, 600);
+        expect_counts(&stage, 1, 0);
+        assert_int_equal(stage.stats->completed_in_window, end - 600);
+        stage_close(&stage);
+    }
+}
+
+static void what_the_end_cuts_off_is_neither_completed_nor_failed(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_FIN, 1);
+    open_one(&stage);
+    expect_calls(&stage, "send");
+    conn_abort_all(&stage.env);
+    expect_calls(&stage, "reset");
+    deliver(&stage, TRANSPORT_CLOSED, 700);
+    expect_counts(&stage, 0, 0);
+    assert_int_equal(stats_read(&stage.stats->live.attempted), 1);
+    stage_close(&stage);
+}
+
+static void an_answer_until_close_ends_with_the_servers_fin(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_SERVER, CLOSE_FIN, 1);
+    stage.plan.expect = EXPECT_UNTIL_CLOSE;
+    open_one(&stage);
+    deliver(&stage, TRANSPORT_SENT, 400);
+    deliver_bytes(&stage, "anything", 8);
+    deliver_bytes(&stage, "at all", 6);
+    expect_counts(&stage, 0, 0);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_counts(&stage, 1, 0);
+    expect_calls(&stage, "send close");
+    stage_close(&stage);
+
+    /* Without a byte there was no answer. */
+    stage_open(&stage, CLOSER_SERVER, CLOSE_FIN, 1);
+    stage.plan.expect = EXPECT_UNTIL_CLOSE;
+    open_one(&stage);
+    deliver(&stage, TRANSPORT_PEER_FIN, 600);
+    expect_counts(&stage, 0, 1);
+    assert_int_equal(stage.stats->errors[CONN_PHASE_ECHO][ENODATA], 1);
+    stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(close_by_fin_shuts_down_and_waits_for_the_peers_fin),
+        cmocka_unit_test(closes_by_a_call_complete_when_it_returns),
+        cmocka_unit_test(half_a_close_sends_its_fin_with_the_last_request),
+        cmocka_unit_test(without_echoes_the_close_follows_the_connect),
+        cmocka_unit_test(a_server_that_closes_completes_the_connection_by_its_fin),
+        cmocka_unit_test(a_server_that_resets_completes_the_connection_by_its_reset),
+        cmocka_unit_test(another_close_than_asked_for_is_counted_beside_the_completion),
+        cmocka_unit_test(after_a_servers_half_close_the_client_sends_once_more),
+        cmocka_unit_test(a_reset_in_answer_to_that_means_it_was_no_half_close),
+        cmocka_unit_test(an_echo_that_comes_before_its_request_was_reported_sent_counts),
+        cmocka_unit_test(an_echo_in_pieces_is_asked_for_piece_by_piece),
+        cmocka_unit_test(wrong_and_surplus_bytes_fail_the_connection),
+        cmocka_unit_test(a_fin_before_the_echo_is_complete_fails_as_no_data),
+        cmocka_unit_test(each_phase_has_its_own_time_out),
+        cmocka_unit_test(a_hold_lasts_its_time_and_then_closes),
+        cmocka_unit_test(a_peer_that_leaves_a_held_connection_fails_the_hold),
+        cmocka_unit_test(failures_before_the_syn_are_told_from_those_after),
+        cmocka_unit_test(without_a_free_4_tuple_the_attempt_fails_by_name),
+        cmocka_unit_test(beyond_the_limit_arrivals_are_shed_and_not_attempted),
+        cmocka_unit_test(latency_counts_from_the_schedule_and_from_the_start),
+        cmocka_unit_test(completions_after_the_window_count_but_not_in_it),
+        cmocka_unit_test(what_the_end_cuts_off_is_neither_completed_nor_failed),
+        cmocka_unit_test(an_answer_until_close_ends_with_the_servers_fin),
+    };
+    return cmocka_run_group_tests_name("loadgen/conn", tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+/* The command line: defaults, what excludes what, and one clear line for bad input. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "loadgen/options.h"
+
+#define ARGS_MAX 24
+
+/* Splits a line at blanks and makes a plan of it. Returns what main would judge by. */
+static int make(struct plan *plan, const char *line, struct failure *failure)
+{
+    static const char name[] = "finwait-loadgen";
+    char words[512];
+    char *argv[ARGS_MAX + 1];
+    char *rest = NULL;
+    int argc = 1;
+    struct loadgen_options options;
+    struct cli_given given;
+    assert_true(strlen(line) < sizeof(words));
+    memcpy(words, line, strlen(line) + 1);
+    argv[0] = (char *)(uintptr_t)name;
+    for (char *word = strtok_r(words, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        assert_true(argc < ARGS_MAX);
+        argv[argc++] = word;
+    }
+    argv[argc] = NULL;
+    failure->text[0] = '\0';
+    if (cli_parse(&loadgen_program, argc, argv, &options, &given, failure) != CLI_RUN) {
+        return -EINVAL;
+    }
+    return plan_make(plan, &options, &given, failure);
+}
+
+static void bad_input_gets_one_line_that_names_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *part;
+    } cases[] = {
+        {"", "--target"},
+        {"--target 127.0.0.1", "127.0.0.1"},
+        {"--target 127.0.0.1:70000", "70000"},
+        {"--target 127.0.0.1:0", "0"},
+        {"--target 8.8.8.8:53", "--allow-target"},
+        {"--target 127.0.0.1:1 --allow-target 10.0.0.0/99", "10.0.0.0/99"},
+        {"--target 127.0.0.1:1 --speed 9", "--speed"},
+        {"--target 127.0.0.1:1 --rate 0", "--rate 0"},
+        {"--target 127.0.0.1:1 --rate 10k/x", "10k/x"},
+        {"--target 127.0.0.1:1 --duration 10", "--duration 10"},
+        {"--target 127.0.0.1:1 --duration 5parsecs", "5parsecs"},
+        {"--target 127.0.0.1:1 --duration 0", "--count"},
+        {"--target 127.0.0.1:1 --rate 1k --in-flight 5", "--in-flight"},
+        {"--target 127.0.0.1:1 --in-flight 0", "--in-flight 0"},
+        {"--target 127.0.0.1:1 --in-flight 10 --conns-max 5", "--conns-max 5"},
+        {"--target 127.0.0.1:1 --payload 17MiB", "17MiB"},
+        {"--target 127.0.0.1:1 --payload 0", "--payload 0"},
+        {"--target 127.0.0.1:1 --send x", "--expect"},
+        {"--target 127.0.0.1:1 --expect 5", "--send"},
+        {"--target 127.0.0.1:1 --send x --expect 5 --payload 5", "--payload"},
+        {"--target 127.0.0.1:1 --send x --expect 0", "--expect 0"},
+        {"--target 127.0.0.1:1 --send x --expect much", "much"},
+        {"--target 127.0.0.1:1 --send x --expect until-close --closer client", "--closer server"},
+        {"--target 127.0.0.1:1 --send x --expect until-close --echoes 2", "--echoes"},
+        {"--target 127.0.0.1:1 --send x --expect until-close --close rst", "rst"},
+        {"--target 127.0.0.1:1 --send /nowhere/at-all --expect 5", "/nowhere/at-all"},
+        {"--target 127.0.0.1:1 --closer nobody", "nobody"},
+        {"--target 127.0.0.1:1 --close slam", "slam"},
+        {"--target 127.0.0.1:1 --hold 5ms --closer server", "--closer client"},
+        {"--target 127.0.0.1:1 --hold 5ms --close half", "half"},
+        {"--target 127.0.0.1:1 --timeout 0", "--timeout 0"},
+        {"--target 127.0.0.1:1 --sources 10.0.0.9-10.0.0.1", "10.0.0.9-10.0.0.1"},
+        {"--target 127.0.0.1:1 --sources ::1", "family"},
+        {"--target 127.0.0.1:1 --sources ::1 --sources 127.0.0.1 --ports kernel", "--ports kernel"},
+        {"--target 127.0.0.1:1 --ports 65000-10000", "65000-10000"},
+        {"--target 127.0.0.1:1 --ports 0-5", "0-5"},
+        {"--target 127.0.0.1:1 --ports automatic", "automatic"},
+        {"--target 127.0.0.1:1 --cpus 1-0", "1-0"},
+        {"--target 127.0.0.1:1 --cpus 1000", "1000"},
+        {"--target 127.0.0.1:1 --quickack maybe", "maybe"},
+        {"--target 127.0.0.1:1 --without-feature magic", "magic"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan plan;
+        struct failure failure;
+        if (make(&plan, cases[i].line, &failure) == 0) {
+            fail_msg("accepted: %s", cases[i].line);
+        }
+        if (strstr(failure.text, cases[i].part) == NULL) {
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].line, failure.text, cases[i].part);
+        }
+        assert_null(strchr(failure.text, '\n'));
+    }
+}
+
+static void the_defaults_are_a_closed_loop_of_ten_seconds(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    assert_int_equal(make(&plan, "--target 127.0.0.1:7000", &failure), 0);
+    assert_false(plan.open_loop);
+    assert_int_equal(plan.in_flight, 32 * plan.cpus.count);
+    assert_int_equal(plan.duration_ns, 10 * NS_PER_SEC);
+    assert_true(plan.arrivals_max == UINT64_MAX);
+    assert_int_equal(plan.options.conns_max, 100000);
+    assert_int_equal(plan.options.echoes, 1);
+    assert_int_equal(plan.payload.size, 64);
+    assert_int_equal(plan.expect, EXPECT_ECHO);
+    assert_int_equal(plan.options.timeout_ns, 5 * NS_PER_SEC);
+    assert_int_equal(plan.drain_ns, plan.options.timeout_ns);
+    assert_int_equal(plan.options.reuse_after_ns, 65 * NS_PER_SEC);
+    assert_int_equal(plan.ports.first, 10000);
+    assert_int_equal(plan.ports.last, 65000);
+    assert_int_equal(plan.closer, CLOSER_CLIENT);
+    assert_int_equal(plan.close_how, CLOSE_FIN);
+    assert_true(plan.options.quickack);
+    assert_false(plan.conn_options.quickack_off);
+    plan_destroy(&plan);
+}
+
+static void a_count_alone_lifts_the_duration(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --count 5", &failure), 0);
+    assert_int_equal(plan.duration_ns, 0);
+    assert_int_equal(plan.arrivals_max, 5);
+    plan_destroy(&plan);
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --count 5 --duration 2s", &failure), 0);
+    assert_int_equal(plan.duration_ns, 2 * NS_PER_SEC);
+    plan_destroy(&plan);
+}
+
+static void no_worker_is_without_a_part_of_the_load(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --in-flight 1", &failure), 0);
+    assert_int_equal(plan.cpus.count, 1);
+    plan_destroy(&plan);
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --rate 5 --conns-max 1", &failure), 0);
+    assert_int_equal(plan.cpus.count, 1);
+    plan_destroy(&plan);
+}
+
+static void receives_are_pulled_only_where_close_must_find_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool pull;
+    } cases[] = {
+        {"--target 127.0.0.1:1 --close fin", false},
+        {"--target 127.0.0.1:1 --close half", false},
+        {"--target 127.0.0.1:1 --close close", true},
+        {"--target 127.0.0.1:1 --close rst", true},
+        {"--target 127.0.0.1:1 --close fin-no-timewait", true},
+        {"--target 127.0.0.1:1 --close rst --hold 1ms", false},
+        {"--target 127.0.0.1:1 --close rst --closer server", false},
+        {"--target 127.0.0.1:1 --close close --closer both", true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan plan;
+        struct failure failure;
+        assert_int_equal(make(&plan, cases[i].line, &failure), 0);
+        assert_int_equal(plan.conn_options.pull, cases[i].pull);
+        plan_destroy(&plan);
+    }
+}
+
+static void a_drain_of_zero_is_not_the_default(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --drain 0", &failure), 0);
+    assert_int_equal(plan.drain_ns, 0);
+    plan_destroy(&plan);
+}
+
+static void automatic_ports_need_no_sources(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    assert_int_equal(make(&plan, "--target 127.0.0.1:1 --ports kernel", &failure), 0);
+    assert_true(plan.ports_by_kernel);
+    assert_false(plan.sources_given);
+    assert_int_equal(plan.sources.address_count, 0);
+    plan_destroy(&plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_input_gets_one_line_that_names_it),
+        cmocka_unit_test(the_defaults_are_a_closed_loop_of_ten_seconds),
+        cmocka_unit_test(a_count_alone_lifts_the_duration),
+        cmocka_unit_test(no_worker_is_without_a_part_of_the_load),
+        cmocka_unit_test(receives_are_pulled_only_where_close_must_find_none),
+        cmocka_unit_test(a_drain_of_zero_is_not_the_default),
+        cmocka_unit_test(automatic_ports_need_no_sources),
+    };
+    return cmocka_run_group_tests_name("loadgen/options", tests, NULL, NULL);
+}
