@@ -1,5 +1,6 @@
 /* The live view: the watch's ticks wake the main thread, which prints; signals wake it too. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,11 +146,11 @@ static int finish(struct live *live, struct failure *failure)
         error = document_write_series(live->settings, &series, has_estimate ? &estimate : NULL,
                                       failure);
     }
-    if (error == 0 && series.tick_errors + series.census_errors > 0) {
+    const uint64_t errors = series.tick_errors + series.census_errors;
+    if (error == 0 && errors > 0) {
         error = failure_set(failure, -series.last_error,
-                            "the kernel's tables could not be read %llu times, last: %s",
-                            (unsigned long long)(series.tick_errors + series.census_errors),
-                            strerror(-series.last_error));
+                            "the kernel's tables could not be read %" PRIu64 " times, last: %s",
+                            errors, strerror(-series.last_error));
     }
     watch_series_free(&series);
     return error;

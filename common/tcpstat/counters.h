@@ -18,7 +18,7 @@
 
 #include "base/failure.h"
 
-#define TCPSTAT_COUNTERS_MAX 384 /* Linux 6.18 has 197; more are left out, and counted */
+#define TCPSTAT_COUNTERS_MAX 384 /* Linux 6.18 has 206; more are left out, and counted */
 
 /* The values at one time; plain data, by the indexes of the counters that were read. */
 struct tcpstat_counters_snapshot {

@@ -121,9 +121,11 @@ static bool read_decimal(struct cursor *cursor, uint64_t *value)
 /* Reads " when-column retrnsmt uid timeout inode" from behind the fixed part. */
 static bool parse_tail(struct procfs_row *row, struct cursor cursor)
 {
+    const bool has_timer = skip_column(&cursor);
+    const bool has_retransmits = skip_column(&cursor);
     uint64_t uid;
-    if (!skip_column(&cursor) || !skip_column(&cursor) || !read_decimal(&cursor, &uid) ||
-        !skip_column(&cursor) || !read_decimal(&cursor, &row->inode) || uid > UINT32_MAX) {
+    if (!has_timer || !has_retransmits || !read_decimal(&cursor, &uid) || uid > UINT32_MAX ||
+        !skip_column(&cursor) || !read_decimal(&cursor, &row->inode)) {
         return false;
     }
     row->uid = (uint32_t)uid;
