@@ -310,6 +310,25 @@ static void test_buffers_may_come_back_after_the_close(void **state)
     close(fd);
 }
 
+static void test_the_last_buffer_may_come_back_in_the_handler_of_closed(void **state)
+{
+    struct rig *rig = *state;
+    struct transport_config config = {.conns_max = 4, .buffer_bytes = 64, .read_credit = 1};
+    static const char bytes[1000];
+    rig->mode = RIG_HOLD;
+    rig->release_on_closed = true;
+    rig_open_config(rig, config);
+    struct endpoint address = rig_listen(rig, NULL);
+    int fd = peer_connect(&address);
+    peer_send(fd, bytes, sizeof(bytes));
+    RIG_UNTIL(rig, rig_counter(rig, "credit_paused") >= 1);
+    rig_poll_for(rig, 5);
+    rig_finish(rig, rig_accepted(rig), TRANSPORT_CLOSE_RST);
+    assert_int_equal(rig->held_count, 0);
+    rig_poll_for(rig, 5);
+    close(fd);
+}
+
 static void test_calls_on_a_closed_connection_are_refused_and_counted(void **state)
 {
     struct rig *rig = *state;
@@ -372,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_close_ends_a_connect_that_nobody_answers),
         cmocka_unit_test(test_close_gives_up_a_pending_send),
         cmocka_unit_test(test_buffers_may_come_back_after_the_close),
+        cmocka_unit_test(test_the_last_buffer_may_come_back_in_the_handler_of_closed),
         cmocka_unit_test(test_calls_on_a_closed_connection_are_refused_and_counted),
         cmocka_unit_test(test_destroy_resets_what_is_open_and_leaves_no_descriptor),
     };
