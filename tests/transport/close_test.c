@@ -350,6 +350,24 @@ static void test_calls_on_a_closed_connection_are_refused_and_counted(void **sta
     close(fd);
 }
 
+static bool feature_is_used(const struct rig *rig, const char *name)
+{
+    struct transport_feature features[TRANSPORT_FEATURES_MAX];
+    size_t count = transport_features(rig->transport, features, TRANSPORT_FEATURES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(features[i].name, name) == 0) {
+            return features[i].state == TRANSPORT_FEATURE_USED;
+        }
+    }
+    return false;
+}
+
+/* A socket that lives in the ring's table alone cannot be told to reset before kernel 6.7. */
+static bool can_reset_at_end(const struct rig *rig)
+{
+    return !feature_is_used(rig, "direct") || feature_is_used(rig, "setsockopt-op");
+}
+
 static void test_destroy_resets_what_is_open_and_leaves_no_descriptor(void **state)
 {
     struct rig *rig = *state;
@@ -365,11 +383,12 @@ static void test_destroy_resets_what_is_open_and_leaves_no_descriptor(void **sta
     struct rig_conn *other = rig_connect(rig, NULL, &address, NULL);
     RIG_UNTIL(rig, other->counts[TRANSPORT_CONNECTED] == 1);
     (void)rig_connect(rig, NULL, &address, NULL); /* has not begun */
+    bool resets = can_reset_at_end(rig);
     rig_close(rig);
-    assert_int_equal(peer_recv(fd, &byte, 1), -ECONNRESET);
+    assert_int_equal(peer_recv(fd, &byte, 1), resets ? -ECONNRESET : 0);
     close(fd);
     assert_int_equal(descriptor_count(), before);
-    assert_int_equal(time_wait_count(), 0);
+    assert_true(time_wait_count() == 0 || !resets);
 }
 
 int main(void)
