@@ -108,6 +108,21 @@ static void check_order(struct rig *rig, const struct rig_conn *conn,
     }
 }
 
+/* Gives back what is held of a connection whose CLOSED is being handled. */
+static void release_held(struct rig *rig, uint64_t handle)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < rig->held_count; i++) {
+        if (rig->held_by[i] == handle) {
+            transport_buffer_release(rig->transport, handle, &rig->held[i]);
+        } else {
+            rig->held_by[kept] = rig->held_by[i];
+            rig->held[kept++] = rig->held[i];
+        }
+    }
+    rig->held_count = kept;
+}
+
 static void on_event(void *context, const struct transport_event *event)
 {
     struct rig *rig = context;
@@ -136,6 +151,9 @@ static void on_event(void *context, const struct transport_event *event)
         conn->error = event->error;
     } else if (event->type == TRANSPORT_CLOSED) {
         conn->closed_error = event->error;
+        if (rig->release_on_closed) {
+            release_held(rig, event->conn);
+        }
     } else if (event->type == TRANSPORT_PEER_FIN && conn->shut_on_fin) {
         CHECK(rig, transport_shutdown_write(rig->transport, conn->handle) == 0 || rig->tolerant);
     }

@@ -63,9 +63,10 @@ struct rig {
     const struct rig_variant *variant;
     struct transport *transport;
     enum rig_mode mode;
-    bool tolerant;      /* the handler's calls may be refused: a random test */
-    uint64_t seed;      /* of a random test, for the message; 0: none */
-    const char *broken; /* the first rule that the handler saw broken */
+    bool release_on_closed; /* in CLOSED's handler, what is held of the connection */
+    bool tolerant;          /* the handler's calls may be refused: a random test */
+    uint64_t seed;          /* of a random test, for the message; 0: none */
+    const char *broken;     /* the first rule that the handler saw broken */
     struct rig_conn conns[RIG_CONNS_MAX];
     uint32_t conn_count;
     struct rig_conn accept_as; /* what accepted connections do */
