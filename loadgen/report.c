@@ -9,6 +9,9 @@
 #include "loadgen/features.h"
 #include "loadgen/verdict.h"
 
+/* A burst of a few connections keeps its CPU busy and proves nothing. */
+#define CPU_WINDOW_MIN_NS (100 * NS_PER_MS)
+
 /* Tells over how long completions count towards the rate: the offered window. A run that ended by
  * --count has none: then up to the last outcome. */
 static uint64_t window_ns(const struct run *run)
@@ -248,8 +251,9 @@ static double busiest_share(const struct run *run)
     double busiest = 0;
     for (uint32_t i = 0; i < run->worker_count; i++) {
         const struct worker *worker = &run->workers[i];
-        double share =
-            worker->window_ns > 0 ? (double)worker->cpu_ns / (double)worker->window_ns : 0;
+        double share = worker->window_ns >= CPU_WINDOW_MIN_NS
+                           ? (double)worker->cpu_ns / (double)worker->window_ns
+                           : 0;
         busiest = share > busiest ? share : busiest;
     }
     return busiest;

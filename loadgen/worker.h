@@ -53,8 +53,8 @@ struct worker {
     /* Read after the thread has ended. */
     int error; /* -errno: the engine could not be opened or broke, and `failure` says more */
     struct failure failure;
-    uint64_t window_ns; /* how long arrivals were started for */
-    uint64_t cpu_ns;    /* of the thread, over that window */
+    uint64_t window_ns;         /* how long arrivals were started for */
+    uint64_t cpu_ns;            /* of the thread, over that window */
     uint64_t memory_bytes;      /* of transport and records, at the end */
     uint64_t memory_idle_bytes; /* the same before the first connection */
     uint32_t feature_count;
