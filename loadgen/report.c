@@ -274,6 +274,18 @@ static double steal_share(const struct result *result)
     return result_as_double(cpu->machine_steal_ns) / result_as_double(cpu->machine_total_ns);
 }
 
+/* Says why a figure that readers look for is missing. */
+static int add_sampling_note(struct result *result)
+{
+    const struct result_cpu *cpu = &result->cpu;
+    if (result_is_known(cpu->machine_busy_ns) || !result_is_known(cpu->machine_total_ns)) {
+        return 0;
+    }
+    return result_add_limit(result, RESULT_NOTE, "cpu-sampling",
+                            "The kernel's sampled CPU time is below what this process alone used, "
+                            "as it is when arrivals keep step with the tick; it was left out.");
+}
+
 static int add_verdict(struct result *result, const struct run *run)
 {
     const struct stats *total = run->total;
@@ -328,5 +340,6 @@ int report_fill(struct result *result, const struct run *run)
         result_derive(result);
         rc = result_check_accounting(result);
     }
+    rc = rc != 0 ? rc : add_sampling_note(result);
     return rc != 0 ? rc : add_verdict(result, run);
 }
