@@ -280,7 +280,7 @@ TYPE_ALONE = re.compile(
 
 def is_mutable_variable(declaration):
     """Tells whether a declaration's text defines data that may change."""
-    text = " ".join(ATTRIBUTE.sub("", declaration).split())
+    text = " ".join(ATTRIBUTE.sub("", declaration).split()).removeprefix("__extension__ ")
     if re.match(r"(typedef|using|template|class|_Static_assert|static_assert)\b", text):
         return False
     if TYPE_ALONE.fullmatch(text):

@@ -125,6 +125,7 @@ class Globals(unittest.TestCase):
                 "typedef int (*compare_fn)(int, int);\n",
                 "static void (*const hooks[])(int) = {a, b};\n", "BENCHMARK(slab_alloc);\n",
                 "int f(void) __attribute__((format(printf, 1, 2)));\n",
+                "__extension__ typedef unsigned __int128 wide;\n",
                 "int f(int (*body)(void *argument), void *argument);\n",
                 "static inline int f(void)\n{\n    int x = 1;\n    return x;\n}\n"):
             self.assertEqual(rules_of("server/a.c", text), [], text)

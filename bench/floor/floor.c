@@ -209,11 +209,12 @@ static void result_print(const struct floor_options *options, const struct floor
     double completed = (double)result->sum.completed;
     printf("{\"mode\":\"%s\",\"layout\":\"%s\",\"close\":\"%s\",\"in_flight\":%u,"
            "\"completed\":%llu,\"seconds\":%.6f,\"completed_per_sec\":%.1f,\"failed\":%llu,"
-           "\"cpu_ns_per_conn\":%.0f}\n",
+           "\"client_cpu_ns_per_conn\":%.0f,\"server_cpu_ns_per_conn\":%.0f}\n",
            mode_names[options->mode], layout_names[options->layout], close_names[options->close],
            options->in_flight, (unsigned long long)result->sum.completed, seconds,
            seconds > 0 ? completed / seconds : 0.0, (unsigned long long)result->sum.failed,
-           completed > 0 ? (double)result->cpu_ns / completed : 0.0);
+           completed > 0 ? (double)result->client_cpu_ns / completed : 0.0,
+           completed > 0 ? (double)result->server_cpu_ns / completed : 0.0);
 }
 
 int main(int argc, char **argv)

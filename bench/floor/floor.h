@@ -73,7 +73,8 @@ struct floor_task {
 
 struct floor_result {
     struct floor_counts sum; /* elapsed_ns: the longest */
-    uint64_t cpu_ns;         /* of all processes, user and kernel */
+    uint64_t client_cpu_ns;  /* user and kernel */
+    uint64_t server_cpu_ns;
 };
 
 /* processes.c: runs servers and clients until the time is up; with servers only, until a signal

@@ -30,7 +30,8 @@ struct processes {
     uint32_t client_count;
     pid_t servers[FLOOR_CLIENTS_MAX];
     uint32_t server_count;
-    uint64_t cpu_ns;
+    uint64_t client_cpu_ns;
+    uint64_t server_cpu_ns;
 };
 
 static int fail(int error, const char *what)
@@ -165,7 +166,7 @@ static int spawn_all(struct processes *processes)
 }
 
 /* Takes in a process that has ended, adding its CPU time. Returns whether one had. */
-static bool reap(struct processes *processes, pid_t *pid, int flags, int *status)
+static bool reap(pid_t *pid, uint64_t *cpu_ns, int flags, int *status)
 {
     struct rusage usage;
     *status = 0;
@@ -174,7 +175,7 @@ static bool reap(struct processes *processes, pid_t *pid, int flags, int *status
     }
     uint64_t usec = (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
     uint64_t sec = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec);
-    processes->cpu_ns += sec * NS_PER_SEC + usec * 1000;
+    *cpu_ns += sec * NS_PER_SEC + usec * 1000;
     *pid = 0;
     return true;
 }
@@ -194,7 +195,7 @@ static int clients_join(struct processes *processes)
     for (uint64_t waited = 0; left > 0 && waited < GRACE_NS; waited += GRACE_STEP_NS) {
         for (uint32_t i = 0; i < processes->client_count; i++) {
             int status;
-            if (reap(processes, &processes->clients[i], WNOHANG, &status)) {
+            if (reap(&processes->clients[i], &processes->client_cpu_ns, WNOHANG, &status)) {
                 left--;
                 rc = status == 0 ? rc : -EIO;
             }
@@ -204,7 +205,7 @@ static int clients_join(struct processes *processes)
     return left > 0 ? fail(ETIMEDOUT, "a client did not end: is the server there?") : rc;
 }
 
-static void kill_all(struct processes *processes, pid_t *pids, uint32_t count)
+static void kill_all(pid_t *pids, uint32_t count, uint64_t *cpu_ns)
 {
     int status;
     for (uint32_t i = 0; i < count; i++) {
@@ -213,7 +214,7 @@ static void kill_all(struct processes *processes, pid_t *pids, uint32_t count)
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        reap(processes, &pids[i], 0, &status);
+        reap(&pids[i], cpu_ns, 0, &status);
     }
 }
 
@@ -222,7 +223,7 @@ static bool server_lost(struct processes *processes)
 {
     int status;
     for (uint32_t i = 0; i < processes->server_count; i++) {
-        if (reap(processes, &processes->servers[i], WNOHANG, &status)) {
+        if (reap(&processes->servers[i], &processes->server_cpu_ns, WNOHANG, &status)) {
             return true;
         }
     }
@@ -252,7 +253,8 @@ static void result_add(struct floor_result *result, const struct processes *proc
             result->sum.elapsed_ns = counts->elapsed_ns;
         }
     }
-    result->cpu_ns = processes->cpu_ns;
+    result->client_cpu_ns = processes->client_cpu_ns;
+    result->server_cpu_ns = processes->server_cpu_ns;
 }
 
 static int run(struct processes *processes, const sigset_t *signals)
@@ -269,8 +271,8 @@ static int run(struct processes *processes, const sigset_t *signals)
     if (rc == 0 && server_lost(processes)) {
         rc = fail(EIO, "a server ended early");
     }
-    kill_all(processes, processes->clients, processes->client_count);
-    kill_all(processes, processes->servers, processes->server_count);
+    kill_all(processes->clients, processes->client_count, &processes->client_cpu_ns);
+    kill_all(processes->servers, processes->server_count, &processes->server_cpu_ns);
     for (uint32_t i = 0; i < processes->listener_count; i++) {
         close(processes->listeners[i]);
     }

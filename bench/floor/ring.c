@@ -9,6 +9,7 @@
 #define CQ_ENTRIES 8192u
 
 /* Numbers of Linux that the headers of liburing 2.3 lack (include/uapi/linux/io_uring.h). */
+#define OP_FIXED_FD_INSTALL 54
 #define OP_BIND 56
 #define CMD_SETSOCKOPT 3
 
@@ -105,4 +106,9 @@ void ring_set_value(struct io_uring_sqe *sqe, const void *value, uint32_t bytes)
     sqe->splice_fd_in = (int32_t)bytes;
     sqe->__pad2[0] = 0;
     sqe->addr3 = (uint64_t)(uintptr_t)value;
+}
+
+void ring_prep_install(struct io_uring_sqe *sqe, int file)
+{
+    io_uring_prep_rw(OP_FIXED_FD_INSTALL, sqe, file, NULL, 0, 0);
 }

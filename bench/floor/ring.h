@@ -57,6 +57,7 @@ static inline uint8_t *ring_buffer(const struct ring *ring, uint16_t index)
 
 /* Operations that liburing 2.3 does not know. */
 void ring_prep_bind(struct io_uring_sqe *sqe, int file, const struct sockaddr_in *address);
+void ring_prep_install(struct io_uring_sqe *sqe, int file);
 void ring_prep_setsockopt(struct io_uring_sqe *sqe, int file, int level, int name);
 void ring_set_value(struct io_uring_sqe *sqe, const void *value, uint32_t bytes);
 

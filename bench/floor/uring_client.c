@@ -20,6 +20,7 @@ enum client_op {
     CLIENT_CONNECT,
     CLIENT_SEND,
     CLIENT_RECV,
+    CLIENT_INSTALL,
     CLIENT_CLOSE,
 };
 
@@ -112,10 +113,6 @@ static void connect_queue(struct client *client, struct conn *conn)
     io_uring_prep_connect(sqe, conn->file, (const struct sockaddr *)&client->target,
                           sizeof(client->target));
     tag_set(client, sqe, conn, CLIENT_CONNECT);
-    if (has(client, FLOOR_VARIANT_SEND_AHEAD)) {
-        sqe->flags |= IOSQE_IO_LINK;
-        send_queue(client, conn);
-    }
 }
 
 static void option_queue(struct client *client, struct conn *conn, int level, int name)
@@ -160,10 +157,10 @@ static int setup_by_calls(const struct client *client, struct conn *conn)
 {
     const struct sockaddr *source = (const struct sockaddr *)&conn->source;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    conn->file = fd;
     if (fd < 0) {
         return -errno;
     }
-    conn->file = fd;
     if ((client->options->close == FLOOR_RST &&
          setsockopt(fd, SOL_SOCKET, SO_LINGER, &option_linger_zero, sizeof(option_linger_zero)) !=
              0) ||
@@ -206,11 +203,6 @@ static void conn_end(struct client *client, struct conn *conn)
 static void close_queue(struct client *client, struct conn *conn)
 {
     conn->closing = true;
-    if (has(client, FLOOR_VARIANT_CALLS) && has(client, FLOOR_VARIANT_CALL_CLOSE)) {
-        close(conn->file);
-        conn_end(client, conn);
-        return;
-    }
     struct io_uring_sqe *sqe = ring_sqe(&client->ring);
     if (has(client, FLOOR_VARIANT_CALLS)) {
         io_uring_prep_close(sqe, conn->file);
@@ -236,18 +228,13 @@ static void shutdown_queue(struct client *client, struct conn *conn)
         return;
     }
     struct io_uring_sqe *sqe = ring_sqe(&client->ring);
+    if (has(client, FLOOR_VARIANT_INSTALL)) {
+        ring_prep_install(sqe, conn->file);
+        tag_set(client, sqe, conn, CLIENT_INSTALL);
+        return;
+    }
     io_uring_prep_shutdown(sqe, conn->file, SHUT_WR);
     tag_quiet(client, sqe, conn, CLIENT_SETUP);
-}
-
-/* The whole echo is there. */
-static void echo_done(struct client *client, struct conn *conn)
-{
-    if (client->options->close == FLOOR_FIN) {
-        shutdown_queue(client, conn);
-    } else {
-        close_queue(client, conn);
-    }
 }
 
 static void on_recv(struct client *client, struct conn *conn, const struct io_uring_cqe *cqe)
@@ -264,30 +251,33 @@ static void on_recv(struct client *client, struct conn *conn, const struct io_ur
         return;
     }
     conn->left -= bytes;
-    if (bytes == 0) {
-        close_queue(client, conn);
+    bool is_fin = client->options->close == FLOOR_FIN;
+    if (bytes == 0 || (conn->left == 0 && !is_fin)) {
+        close_queue(client, conn); /* the last thing: the slot may have its next connection now */
         return;
     }
     if (conn->left == 0) {
-        echo_done(client, conn);
+        shutdown_queue(client, conn);
     }
-    if (!conn->closing && !(cqe->flags & IORING_CQE_F_MORE)) {
+    if (!(cqe->flags & IORING_CQE_F_MORE)) {
         recv_queue(client, conn);
     }
 }
 
 /* Goes on after a call that succeeded. */
-static void on_success(struct client *client, struct conn *conn, enum client_op op)
+static void on_success(struct client *client, struct conn *conn, enum client_op op, int result)
 {
     switch (op) {
     case CLIENT_BIND:
         connect_queue(client, conn);
         break;
     case CLIENT_CONNECT:
-        if (!has(client, FLOOR_VARIANT_SEND_AHEAD)) {
-            send_queue(client, conn);
-        }
+        send_queue(client, conn);
         recv_queue(client, conn);
+        break;
+    case CLIENT_INSTALL:
+        conn->failed = shutdown(result, SHUT_WR) != 0;
+        close(result);
         break;
     case CLIENT_SETUP:
     case CLIENT_SEND:
@@ -306,7 +296,7 @@ static void dispatch(struct client *client, const struct io_uring_cqe *cqe)
     } else if (tag.op == CLIENT_RECV) {
         on_recv(client, conn, cqe);
     } else if (cqe->res >= 0) {
-        on_success(client, conn, (enum client_op)tag.op);
+        on_success(client, conn, (enum client_op)tag.op, cqe->res);
     } else {
         conn_fail(client, conn);
     }

@@ -53,7 +53,7 @@ static int number_compare(struct ip_number a, struct ip_number b)
 const char *ip_format(const struct ip_addr *ip, char text[IP_TEXT_MAX])
 {
     if (ip->family != AF_INET && ip->family != AF_INET6) {
-        strcpy(text, "*");
+        memcpy(text, "*", sizeof "*");
         return text;
     }
     (void)inet_ntop(ip->family, ip->bytes, text,

@@ -148,7 +148,7 @@ int endpoint_parse(struct endpoint *endpoint, const char *text, struct failure *
     if (error != 0) {
         return error;
     }
-    struct endpoint parsed;
+    struct endpoint parsed = {0};
     struct failure part;
     if (ip_parse(&parsed.ip, address, &part) != 0) {
         if (strchr(address, '%') != NULL) {
@@ -183,7 +183,7 @@ static int prefix_parse(struct ip_range *range, const char *text, const char *sl
     if (!copy_part(address, sizeof address, text, (size_t)(slash - text))) {
         return failure_set(failure, EINVAL, "\"%.100s\": not a prefix; use 10.0.0.0/24", text);
     }
-    struct ip_addr ip;
+    struct ip_addr ip = {0};
     if (ip_parse(&ip, address, &part) != 0) {
         return failure_set(failure, EINVAL, "\"%.100s\": %s", text, part.text);
     }
@@ -212,7 +212,7 @@ static int span_parse(struct ip_range *range, const char *text, const char *dash
     if (!copy_part(address, sizeof address, text, (size_t)(dash - text))) {
         return failure_set(failure, EINVAL, "\"%.100s\": not a range; use 10.0.0.1-10.0.0.9", text);
     }
-    struct ip_range parsed;
+    struct ip_range parsed = {0};
     if (ip_parse(&parsed.first, address, &part) != 0 ||
         ip_parse(&parsed.last, dash + 1, &part) != 0) {
         return failure_set(failure, EINVAL, "\"%.100s\": %s", text, part.text);
@@ -263,7 +263,7 @@ int port_range_parse(struct port_range *range, const char *text, struct failure 
 {
     const char *dash = strchr(text, '-');
     char first[16];
-    struct port_range parsed;
+    struct port_range parsed = {0};
     size_t length = dash != NULL ? (size_t)(dash - text) : strlen(text);
     if (!copy_part(first, sizeof first, text, length) || length == 0 ||
         (dash != NULL && dash[1] == '\0')) {

@@ -1,9 +1,11 @@
-/* Command lines: one table per program gives parsing, --help, the man page, and the echo in reports.
+/* Command lines: one table per program gives parsing, --help, the man page, and the echo in
+ * reports.
  *
  * Layer: base. The table is const and static; parsing fills a struct of the program's own, which is
- * passed down as const from then on. Options are long ("--rate 20k/s" or "--rate=20k/s"); a flag takes no
- * value; --help and --version are every program's. Bad input gives one line that says what was wrong, the
- * value and what to do. No global state, unlike getopt, so that tests parse as often as they like. */
+ * passed down as const from then on. Options are long ("--rate 20k/s" or "--rate=20k/s"); a flag
+ * takes no value; --help and --version are every program's. Bad input gives one line that says what
+ * was wrong, the value and what to do. No global state, unlike getopt, so that tests parse as often
+ * as they like. */
 #ifndef FINWAIT_BASE_CLI_H
 #define FINWAIT_BASE_CLI_H
 
@@ -19,7 +21,7 @@ enum cli_type {
     CLI_ON_OFF,   /* bool; "on" or "off" */
     CLI_COUNT,    /* uint64_t; "200", "20k", "3M" (decimal) */
     CLI_BYTES,    /* uint64_t; "64", "64B", "16KiB", "1MiB", "1GiB", "2kB", "2MB" */
-    CLI_DURATION, /* uint64_t ns; "250us", "5ms", "1.5s", "2m", "1h"; a bare number but 0 is refused */
+    CLI_DURATION, /* uint64_t ns; "250us", "5ms", "1.5s", "2m", "1h"; only 0 needs no unit */
     CLI_RATE,     /* struct cli_rate; "10k", "10k/s", "600k/min" */
     CLI_ENUM,     /* int; the index of one of `choices` */
     CLI_STRING,   /* const char *; points into argv */
@@ -41,14 +43,15 @@ struct cli_list {
 struct cli_option {
     const char *name; /* without the dashes */
     enum cli_type type;
-    size_t offset;          /* of the field in the program's struct */
-    const char *metavar;    /* "ADDR:PORT"; NULL for flags */
-    const char *initial;    /* default, as a user would write it; NULL: none (the field stays zero) */
-    uint64_t min, max;      /* inclusive, for COUNT, BYTES, DURATION and RATE (events/s); max 0: no bound */
+    size_t offset;       /* of the field in the program's struct */
+    const char *metavar; /* "ADDR:PORT"; NULL for flags */
+    const char *initial; /* default, as a user would write it; NULL: none (the field stays zero) */
+    uint64_t min;        /* inclusive, for COUNT, BYTES, DURATION and RATE (events/s) */
+    uint64_t max;        /* inclusive; 0: no bound */
     const char *const *choices; /* ENUM: NULL-ended */
-    const char *group;      /* options of one group exclude each other; NULL: none */
-    const char *section;    /* heading in --help; NULL: as the option before */
-    const char *help;       /* one sentence, in lower case, no full stop */
+    const char *group;          /* options of one group exclude each other; NULL: none */
+    const char *section;        /* heading in --help; NULL: as the option before */
+    const char *help;           /* one sentence, in lower case, no full stop */
 };
 
 struct cli_program {
@@ -74,26 +77,29 @@ enum cli_outcome {
     CLI_BAD,     /* the failure holds the line to print; exit 2 */
 };
 
-/* Fills `options` (a struct of the program's, struct_bytes long; zeroed first, then the defaults, then
- * argv). `given` may be NULL. Positional arguments are refused. An unknown option names the nearest one. */
-enum cli_outcome cli_parse(const struct cli_program *program, int argc, char *const *argv, void *options,
-                           struct cli_given *given, struct failure *failure);
+/* Fills `options` (a struct of the program's, struct_bytes long; zeroed first, then the defaults,
+ * then argv). `given` may be NULL. Positional arguments are refused. An unknown option names the
+ * nearest one. */
+enum cli_outcome cli_parse(const struct cli_program *program, int argc, char *const *argv,
+                           void *options, struct cli_given *given, struct failure *failure);
 
 /* Tells whether an option was given. Requires a name of the table. */
-bool cli_was_given(const struct cli_program *program, const struct cli_given *given, const char *name);
+bool cli_was_given(const struct cli_program *program, const struct cli_given *given,
+                   const char *name);
 
 void cli_print_help(const struct cli_program *program, FILE *out);
 void cli_print_man(const struct cli_program *program, FILE *out);
 
-/* Writes an option's value as a user would write it; returns the length that it has or would have, as
- * snprintf does. Lists are joined by ','. For the echo of every option in a report. */
+/* Writes an option's value as a user would write it; returns the length that it has or would have,
+ * as snprintf does. Lists are joined by ','. For the echo of every option in a report. */
 int cli_format_value(const struct cli_option *option, const void *options, char *text, size_t size);
 
-/* Single values, for texts inside of other options. Return 0 or -EINVAL with the text set; `what` begins
- * the text ("--rate 10k/x"). */
+/* Single values, for texts inside of other options. Return 0 or -EINVAL with the text set; `what`
+ * begins the text ("--rate 10k/x"). */
 int cli_parse_count(uint64_t *value, const char *text, const char *what, struct failure *failure);
 int cli_parse_bytes(uint64_t *value, const char *text, const char *what, struct failure *failure);
 int cli_parse_duration(uint64_t *ns, const char *text, const char *what, struct failure *failure);
-int cli_parse_rate(struct cli_rate *rate, const char *text, const char *what, struct failure *failure);
+int cli_parse_rate(struct cli_rate *rate, const char *text, const char *what,
+                   struct failure *failure);
 
 #endif

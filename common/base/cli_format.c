@@ -24,6 +24,14 @@ struct appender {
     size_t length;
 };
 
+static struct appender appender_start(char *text, size_t size)
+{
+    if (size != 0) {
+        text[0] = '\0';
+    }
+    return (struct appender){.text = text, .size = size};
+}
+
 static void append(struct appender *out, const char *text)
 {
     size_t length = strlen(text);
@@ -39,7 +47,6 @@ static void append(struct appender *out, const char *text)
 static void append_joined(struct appender *out, const char *const *texts, size_t count,
                           const char *glue)
 {
-    append(out, "");
     for (size_t i = 0; i < count; i++) {
         append(out, i == 0 ? "" : glue);
         append(out, texts[i]);
@@ -80,11 +87,11 @@ int cli_format_number(enum cli_type type, uint64_t number, char *text, size_t si
     return format_largest(number, forms, text, size);
 }
 
-/* Tells which power of ten a number is; false when none up to RATE_DECIMALS_MAX. */
+/* Tells which power of ten a number above 0 is; false when none up to RATE_DECIMALS_MAX. */
 static bool power_of_ten(uint64_t number, uint32_t *power)
 {
     *power = 0;
-    while (number != 0 && number % 10u == 0) {
+    while (number % 10u == 0) {
         number /= 10u;
         (*power)++;
     }
@@ -100,12 +107,12 @@ static int format_rate(const struct cli_rate *rate, char *text, size_t size)
     }
     uint64_t seconds = rate->per_ns / NS_PER_SEC;
     for (size_t i = 0; i < sizeof periods / sizeof periods[0]; i++) {
+        uint64_t power = seconds / periods[i].factor;
         uint32_t decimals;
-        if (rate->per_ns % NS_PER_SEC != 0 || seconds % periods[i].factor != 0 ||
-            !power_of_ten(seconds / periods[i].factor, &decimals)) {
+        if (power == 0 || rate->per_ns != power * periods[i].factor * NS_PER_SEC ||
+            !power_of_ten(power, &decimals)) {
             continue;
         }
-        uint64_t power = seconds / periods[i].factor;
         if (decimals == 0) {
             cli_format_number(CLI_COUNT, rate->events, number, sizeof number);
         } else {
@@ -127,7 +134,7 @@ static int format_choice(const struct cli_option *option, int choice, char *text
 
 static int format_list(const struct cli_list *list, char *text, size_t size)
 {
-    struct appender out = {.text = text, .size = size};
+    struct appender out = appender_start(text, size);
     append_joined(&out, list->values, list->count, ",");
     return (int)out.length;
 }
@@ -154,13 +161,13 @@ int cli_format_value(const struct cli_option *option, const void *options, char 
     case CLI_LIST:
         return format_list(field, text, size);
     }
-    ASSERT(!"a type of the enum");
+    /* Not reached: the switch has every type. */
     return 0;
 }
 
 int cli_format_metavar(const struct cli_option *option, char *text, size_t size)
 {
-    struct appender out = {.text = text, .size = size};
+    struct appender out = appender_start(text, size);
     if (option->metavar != NULL) {
         return snprintf(text, size, "%s", option->metavar);
     }
@@ -184,7 +191,7 @@ int cli_format_metavar(const struct cli_option *option, char *text, size_t size)
     case CLI_LIST:
         return snprintf(text, size, "TEXT");
     }
-    ASSERT(!"a type of the enum");
+    /* Not reached: the switch has every type. */
     return 0;
 }
 
@@ -211,7 +218,7 @@ int cli_format_range(const struct cli_option *option, char *text, size_t size)
 
 int cli_format_help(const struct cli_option *option, char *text, size_t size)
 {
-    struct appender out = {.text = text, .size = size};
+    struct appender out = appender_start(text, size);
     char range[2 * VALUE_MAX];
     cli_format_range(option, range, sizeof range);
     append(&out, option->help);

@@ -1,7 +1,6 @@
 /* Command lines: --man, the manual page in roff's man macros.
  *
  * Layer: base. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/cli_internal.h"
@@ -50,14 +49,15 @@ static void print_paragraph(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-/* Prints a request whose argument is a heading in capitals. */
+/* Prints a program's name in capitals, whatever the locale. */
 static void print_upper(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         if (*text == '-') {
             fputc('\\', out);
         }
-        fputc(toupper((unsigned char)*text), out);
+        bool lower = *text >= 'a' && *text <= 'z';
+        fputc(lower ? *text - 'a' + 'A' : *text, out);
     }
 }
 

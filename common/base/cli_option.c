@@ -134,6 +134,7 @@ int cli_option_store(const struct cli_option *option, void *options, const char 
                      struct failure *failure)
 {
     void *field = field_of(option, options);
+    ASSERT((text == NULL) == (option->type == CLI_FLAG));
     char what[WHAT_MAX];
     snprintf(what, sizeof what, "--%s %.100s", option->name, text != NULL ? text : "");
     if (text != NULL && text[0] == '\0') {
@@ -166,6 +167,6 @@ int cli_option_store(const struct cli_option *option, void *options, const char 
     case CLI_LIST:
         return store_list(option, field, text, failure);
     }
-    ASSERT(!"a type of the enum");
+    /* Not reached: the switch has every type. */
     return -EINVAL;
 }

@@ -1,7 +1,7 @@
 /* Named counters: every limit, drop and refusal has a name and a help text, declared once.
  *
- * Layer: base. A module keeps a list file, e.g. transport/counters.def, of lines COUNTER(name, "help"),
- * and includes it to make its enum and its table:
+ * Layer: base. A module keeps a list file, e.g. transport/counters.def, of lines
+ * COUNTER(name, "help"), and includes it to make its enum and its table:
  *
  *     enum transport_counter {
  *     #define COUNTER(name, help) TRANSPORT_COUNTER_##name,

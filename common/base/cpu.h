@@ -16,8 +16,9 @@ struct cpu_list {
     uint16_t cpus[CPU_LIST_MAX]; /* ascending, without repeats */
 };
 
-/* Reads a list such as "0", "0-1" or "0,2-3". Returns 0 or -EINVAL with the failure's text set; a list
- * with a repeat, a range the wrong way round or a number of CPU_LIST_MAX or more is refused. */
+/* Reads a list such as "0", "0-1" or "0,2-3". Returns 0 or -EINVAL with the failure's text set; a
+ * list with a repeat, a range the wrong way round or a number of CPU_LIST_MAX or more is refused.
+ */
 int cpu_list_parse(struct cpu_list *list, const char *text, struct failure *failure);
 
 /* Lists the CPUs that this thread may run on. Returns 0 or -errno. */

@@ -55,7 +55,7 @@ void hist_subtract(struct hist *hist, const struct hist *earlier)
 }
 
 /* How many counts lie at or below the percentile: ceil(percent * count / 100), at least 1. The
- * quotient's rounding error (99.9% of 1000 is a little over 999 in binary) must not cost a whole
+ * quotient's rounding error (64.4% of 250 is a little over 161 in binary) must not cost a whole
  * rank. */
 static uint64_t percentile_rank(uint64_t count, double percent)
 {

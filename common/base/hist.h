@@ -1,8 +1,9 @@
 /* Histogram: log-linear bins at fixed places, so that any two of them add up.
  *
- * Layer: base. Plain data, one writer. Values are unit-free 64-bit numbers (ns in the reports). Up to
- * 2 * HIST_SUB values are counted exactly; above, each octave has HIST_SUB bins, so that a bin is at most
- * 1/128 of its value wide and a percentile, given as the bin's middle, is off by at most 0.4%. */
+ * Layer: base. Plain data, one writer. Values are unit-free 64-bit numbers (ns in the reports). Up
+ * to 2 * HIST_SUB values are counted exactly; above, each octave has HIST_SUB bins, so that a bin
+ * is at most 1/128 of its value wide and a percentile, given as the bin's middle, is off by at most
+ * 0.4%. */
 #ifndef FINWAIT_BASE_HIST_H
 #define FINWAIT_BASE_HIST_H
 
@@ -10,7 +11,7 @@
 
 #define HIST_SUB_BITS 7
 #define HIST_SUB (1u << HIST_SUB_BITS)
-#define HIST_VALUE_BITS 44 /* 2^44 ns = 4.9 hours; larger values count in the last bin, max stays exact */
+#define HIST_VALUE_BITS 44 /* 2^44 ns = 4.9 hours; what is larger goes to the last bin */
 #define HIST_BINS (HIST_SUB * (HIST_VALUE_BITS - HIST_SUB_BITS + 1u))
 
 struct hist {
@@ -50,8 +51,8 @@ static inline void hist_record(struct hist *hist, uint64_t value)
 /* Adds every count of `from` to `into`. Merging is associative and commutative, exactly. */
 void hist_merge(struct hist *into, const struct hist *from);
 
-/* Subtracts an earlier copy of the same histogram, which leaves what came since. min and max become those
- * of the bins that are left, to the bins' precision. Requires earlier <= hist, bin by bin. */
+/* Subtracts an earlier copy of the same histogram, which leaves what came since. min and max become
+ * those of the bins that are left, to the bins' precision. Requires earlier <= hist, bin by bin. */
 void hist_subtract(struct hist *hist, const struct hist *earlier);
 
 /* Finds the value at or below which `percent` (0..100) of the counts lie, within [min, max]; 0 when

@@ -1,4 +1,5 @@
-/* Random numbers: xoshiro256** seeded by splitmix64, for schedules, payloads and tests; not for secrets.
+/* Random numbers: xoshiro256** seeded by splitmix64, for schedules, payloads and tests; not for
+ * secrets.
  *
  * Layer: base. Plain data, one thread. The same seed gives the same numbers on every machine.
  * Source: Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021. */

@@ -1,8 +1,10 @@
-/* Slab: objects of one size in large chunks, named by handles that go stale when the object is freed.
+/* Slab: objects of one size in large chunks, named by handles that go stale when the object is
+ * freed.
  *
- * Layer: base. Owner: whoever holds the struct; one thread. Objects never move and chunks are kept until
- * slab_destroy, so that the steady state allocates nothing. A handle fits 56 bits (index in the low 32,
- * generation in the next 24), which leaves a byte of a 64-bit word for an operation's code. */
+ * Layer: base. Owner: whoever holds the struct; one thread. Objects never move and chunks are kept
+ * until slab_destroy, so that the steady state allocates nothing. A handle fits 56 bits (index in
+ * the low 32, generation in the next 24), which leaves a byte of a 64-bit word for an operation's
+ * code. */
 #ifndef FINWAIT_BASE_SLAB_H
 #define FINWAIT_BASE_SLAB_H
 
@@ -18,9 +20,9 @@ struct slab {
     uint32_t objects_max; /* limit that the owner named */
     uint32_t chunk_shift; /* log2 of objects per chunk */
     uint32_t live_count;
-    uint32_t live_max;  /* high-water mark */
+    uint32_t live_max;   /* high-water mark */
     uint32_t made_count; /* objects in chunks, live and free */
-    uint32_t free_head; /* index + 1 of the first free object, 0: none */
+    uint32_t free_head;  /* index + 1 of the first free object, 0: none */
     uint32_t chunk_count;
     unsigned char **chunks;
 };
@@ -32,8 +34,8 @@ int slab_init(struct slab *slab, size_t object_bytes, uint32_t objects_max);
 /* Frees all memory; every pointer and handle ends. Safe on a zeroed struct. */
 void slab_destroy(struct slab *slab);
 
-/* Takes a zeroed object, aligned to 16 bytes, and stores its handle. NULL when objects_max are live or
- * memory is out; nothing has changed then. */
+/* Takes a zeroed object, aligned to 16 bytes, and stores its handle. NULL when objects_max are live
+ * or memory is out; nothing has changed then. */
 void *slab_alloc(struct slab *slab, uint64_t *handle);
 
 /* Finds the live object that a handle names, or NULL when it was freed or never was. */
@@ -42,8 +44,9 @@ void *slab_get(const struct slab *slab, uint64_t handle);
 /* Gives a live object back; its handle is stale from here on. Requires a live handle. */
 void slab_release(struct slab *slab, uint64_t handle);
 
-/* Finds the next live object at or after *index and moves *index past it; NULL at the end. For walks at
- * shutdown and in reports: `uint32_t i = 0; while ((object = slab_next(slab, &i, &handle)))`. */
+/* Finds the next live object at or after *index and moves *index past it; NULL at the end. For
+ * walks at shutdown and in reports: `uint32_t i = 0; while ((object = slab_next(slab, &i,
+ * &handle)))`. */
 void *slab_next(const struct slab *slab, uint32_t *index, uint64_t *handle);
 
 /* Counts the bytes held from the allocator. */

@@ -1,7 +1,8 @@
-/* The TCP states of RFC 9293 section 3.3.2, their names, counts by state, and the transition matrix.
+/* The TCP states of RFC 9293 section 3.3.2, their names, counts by state, and the transition
+ * matrix.
  *
- * Layer: base. Plain data. The numbers are Linux's (include/net/tcp_states.h), so that what the kernel
- * says needs no mapping. */
+ * Layer: base. Plain data. The numbers are Linux's (include/net/tcp_states.h), so that what the
+ * kernel says needs no mapping. */
 #ifndef FINWAIT_BASE_TCP_STATE_H
 #define FINWAIT_BASE_TCP_STATE_H
 

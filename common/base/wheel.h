@@ -1,9 +1,9 @@
 /* Timer wheel: intrusive timers, O(1) arm and disarm, hierarchical, never early.
  *
- * Layer: base. Owner: the struct's holder; one thread; memory belongs to the caller (timers live inside
- * the caller's records and must be disarmed or expired before these go). Time comes in as an argument.
- * A timer expires at the first wheel_expire whose now_ns is at or past its deadline rounded up to the
- * wheel's tick, so it is late by less than a tick and never early. */
+ * Layer: base. Owner: the struct's holder; one thread; memory belongs to the caller (timers live
+ * inside the caller's records and must be disarmed or expired before these go). Time comes in as an
+ * argument. A timer expires at the first wheel_expire whose now_ns is at or past its deadline
+ * rounded up to the wheel's tick, so it is late by less than a tick and never early. */
 #ifndef FINWAIT_BASE_WHEEL_H
 #define FINWAIT_BASE_WHEEL_H
 
@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* 64^5 ticks are 12 days at 1 ms. Longer deadlines cascade again. */
 #define WHEEL_LEVELS 5
-#define WHEEL_SLOTS 64 /* per level; 64^5 ticks: 12 days at 1 ms. Longer deadlines cascade again. */
+#define WHEEL_SLOTS 64 /* per level */
 
 struct wheel_timer {
     struct wheel_timer *next;
@@ -32,8 +33,8 @@ struct wheel {
 /* Prepares an empty wheel. Requires tick_ns > 0. */
 void wheel_init(struct wheel *wheel, uint64_t now_ns, uint64_t tick_ns);
 
-/* Arms a timer, or moves one that is armed. A zeroed timer is a disarmed one. A deadline whose tick has
- * passed expires at the next call of wheel_expire. Requires deadline_ns != CLOCK_NEVER. */
+/* Arms a timer, or moves one that is armed. A zeroed timer is a disarmed one. A deadline whose tick
+ * has passed expires at the next call of wheel_expire. Requires deadline_ns != CLOCK_NEVER. */
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline_ns);
 
 /* Disarms a timer; nothing happens to one that is not armed. */
@@ -44,8 +45,9 @@ static inline bool wheel_is_armed(const struct wheel_timer *timer)
     return timer->link != NULL;
 }
 
-/* Hands out one expired timer, disarmed, or NULL when none is left at now_ns. Call it until NULL; timers
- * may be armed and disarmed between calls. Time never goes back: an earlier now_ns counts as the last. */
+/* Hands out one expired timer, disarmed, or NULL when none is left at now_ns. Call it until NULL;
+ * timers may be armed and disarmed between calls. Time never goes back: an earlier now_ns counts as
+ * the last. */
 struct wheel_timer *wheel_expire(struct wheel *wheel, uint64_t now_ns);
 
 /* Tells a time at which wheel_expire is worth calling: never later than the next expiry, at times

@@ -151,8 +151,9 @@ int transport_choose(enum transport_engine wanted, enum transport_engine *chosen
 int transport_open(struct transport **transport, const struct transport_config *config,
                    struct failure *failure);
 
-/* Ends it: listeners and connections are closed at once (unclosed connections by RST), without
- * events, and all memory goes. NULL is allowed. Not from within a handler. */
+/* Ends it: listeners and connections are closed at once, without events, and all memory goes.
+ * Unclosed connections end by RST; by FIN where close_how_unavailable would be counted (io_uring
+ * without its setsockopt). NULL is allowed. Not from within a handler. */
 void transport_destroy(struct transport *transport);
 
 /* Listens; connections become ACCEPTED events from the next poll on. Stores the bound address (with

@@ -118,6 +118,10 @@ static void listener_arm(struct uring_engine *engine, uint32_t index, bool plent
 
 void uring_accept_arm(struct uring_engine *engine)
 {
+    if (engine->accept_retry_ns > engine->head.now_ns) {
+        return;
+    }
+    engine->accept_retry_ns = 0;
     engine->accept_short = false;
     if (engine->accept_stopped) {
         return;
@@ -205,16 +209,29 @@ static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index,
     uring_recv_arm(engine, conn);
 }
 
+/* What is short (descriptors, slots, memory) does not come back by asking again at once. */
+static void accept_back_off(struct uring_engine *engine)
+{
+    engine->accept_retry_ns = engine->head.now_ns + URING_ACCEPT_RETRY_NS;
+    ENGINE_COUNT(&engine->head, accept_paused);
+}
+
 static void accept_failed(struct uring_engine *engine, int error)
 {
     switch (error) {
     case ECANCELED:
         break;
-    case ENFILE: /* the table was full, or the system is; the connection is gone */
-    case EMFILE:
+    case ENFILE: /* the table is full, and the connection is gone; or the system is full */
+    case EMFILE: /* no descriptor; the connection stays in the backlog */
         ENGINE_COUNT(&engine->head, accept_no_slot);
+        accept_back_off(engine);
         break;
-    default:
+    case ENOMEM:
+    case ENOBUFS:
+        ENGINE_COUNT(&engine->head, accept_failed);
+        accept_back_off(engine);
+        break;
+    default: /* the connection's own failure: ECONNABORTED and what accept(2) lists beside it */
         ENGINE_COUNT(&engine->head, accept_failed);
         break;
     }

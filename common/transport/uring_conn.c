@@ -172,7 +172,8 @@ static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
     io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));
 }
 
-/* Sets the options that make close() act as asked for, where the socket was set up for another way. */
+/* Sets the options that make close() act as asked for, where the socket was set up for another way.
+ */
 static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
                           enum transport_close_how how)
 {
@@ -324,5 +325,6 @@ void uring_on_close(struct uring_engine *engine, struct uring_conn *conn, int re
         uring_slot_give(uring_conn_ring(engine, conn), conn->file);
     }
     engine->accept_short = engine->accept_short || engine->listener_count != 0;
+    engine->accept_retry_ns = 0;
     uring_conn_settle(engine, conn);
 }

@@ -238,6 +238,9 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
     if (engine->accept_short) {
         uring_accept_arm(engine);
     }
+    if (engine->accept_retry_ns != 0 && engine->accept_retry_ns < until_ns) {
+        until_ns = engine->accept_retry_ns;
+    }
     int rc = rings_flush(engine);
     uint64_t now_ns = clock_now_ns();
     engine_turn_end(transport, now_ns);

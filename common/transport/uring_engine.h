@@ -14,6 +14,7 @@
 #ifndef FINWAIT_TRANSPORT_URING_ENGINE_H
 #define FINWAIT_TRANSPORT_URING_ENGINE_H
 
+#include "base/clock.h"
 #include "transport/engine.h"
 #include "transport/socket.h"
 #include "uring/uring.h"
@@ -30,6 +31,10 @@
 /* A buffer's id: ring in the top 6 bits, then 10 bits of group, then 16 of index. */
 #define URING_ID_RING_SHIFT 26
 #define URING_ID_GROUP_SHIFT 16
+
+/* A failed accept that found no descriptor, slot or memory is tried again after so long, or when a
+ * connection closes. */
+#define URING_ACCEPT_RETRY_NS (20 * NS_PER_MS)
 
 enum uring_op {
     URING_OP_IGNORE, /* a completion that nobody waits for */
@@ -130,8 +135,9 @@ struct uring_engine {
     uint32_t listener_count;
     struct uring_listener listeners[TRANSPORT_LISTENERS_MAX];
     bool accept_stopped;
-    bool accept_paused; /* nothing can be accepted now */
-    bool accept_short;  /* fewer accepts are armed than there could be */
+    bool accept_paused;       /* nothing can be accepted now */
+    uint64_t accept_retry_ns; /* 0: now */
+    bool accept_short;        /* fewer accepts are armed than there could be */
     int wake_fd;
     uint64_t wake_value;
 };

@@ -48,7 +48,7 @@ static void line_free(struct line *line)
 static void test_defaults_fill_what_is_not_given_and_the_rest_is_zero(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(line_parse(&line, ""), CLI_RUN);
     assert_int_equal(line.options.target.count, 0);
     assert_int_equal(line.options.engine, 0);
@@ -71,7 +71,7 @@ static void test_defaults_fill_what_is_not_given_and_the_rest_is_zero(void **sta
 static void test_every_type_is_stored_in_its_field(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(
         line_parse(&line, "--target 127.0.0.1:1 --engine epoll --rate 600k/min --payload 16KiB "
                           "--hold 1.5s --count 3M --quickack off --verbose --json out.json "
@@ -98,7 +98,7 @@ static void test_every_type_is_stored_in_its_field(void **state)
 static void test_value_may_follow_an_equals_sign(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(
         line_parse(&line, "--rate=20k/s --json=a=b --without-feature=--x --engine=uring"), CLI_RUN);
     assert_int_equal(line.options.rate.events, 20000);
@@ -111,7 +111,7 @@ static void test_value_may_follow_an_equals_sign(void **state)
 static void test_last_value_of_a_repeated_option_counts(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(
         line_parse(&line, "--payload 1 --payload 2 --rate 1 --rate 2 --verbose --verbose"),
         CLI_RUN);
@@ -123,7 +123,7 @@ static void test_last_value_of_a_repeated_option_counts(void **state)
 static void test_was_given_tells_given_from_default(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(line_parse(&line, "--payload 64 --without-feature x"), CLI_RUN);
     assert_true(cli_was_given(&program, &line.given, "payload"));
     assert_true(cli_was_given(&program, &line.given, "without-feature"));
@@ -141,7 +141,7 @@ static void test_range_ends_are_included(void **state)
         "--rate 3600/h",
     };
     for (size_t i = 0; i < TABLE_COUNT(lines); i++) {
-        static struct line line;
+        struct line line;
         if (line_parse(&line, lines[i]) != CLI_RUN) {
             fail_msg("%s", line.failure.text);
         }
@@ -216,7 +216,7 @@ static void test_bad_input_gives_one_line_that_says_what_to_do(void **state)
         {"--", "\"--\": not an option; use --target ADDR:PORT [options], or --help for the list"},
     };
     for (size_t i = 0; i < TABLE_COUNT(cases); i++) {
-        static struct line line;
+        struct line line;
         assert_int_equal(line_parse(&line, cases[i].line), CLI_BAD);
         assert_string_equal(line.failure.text, cases[i].message);
         line_free(&line);
@@ -229,7 +229,7 @@ static void test_absurdly_long_words_are_cut_but_what_to_do_remains(void **state
     static const char *const heads[] = {"--payload ", "--",         "--engine ", "",
                                         "-",          "--verbose=", "--rate 5"};
     for (size_t i = 0; i < TABLE_COUNT(heads); i++) {
-        static struct line line;
+        struct line line;
         char text[512];
         size_t head = strlen(heads[i]);
         memset(text, 'x', 480);
@@ -247,15 +247,16 @@ static void test_absurdly_long_words_are_cut_but_what_to_do_remains(void **state
 static void test_list_takes_64_values_and_no_more(void **state)
 {
     (void)state;
-    static struct line line;
-    char text[64 * 16 + 64] = "";
+    struct line line;
+    char text[64 * 16 + 64];
+    size_t length = 0;
     for (int i = 0; i < CLI_LIST_MAX; i++) {
-        strcat(text, "--target=a ");
+        length += (size_t)snprintf(text + length, sizeof text - length, "--target=a ");
     }
     assert_int_equal(line_parse(&line, text), CLI_RUN);
     assert_int_equal(line.options.target.count, CLI_LIST_MAX);
     line_free(&line);
-    strcat(text, "--target=b");
+    snprintf(text + length, sizeof text - length, "--target=b");
     assert_int_equal(line_parse(&line, text), CLI_BAD);
     assert_string_equal(line.failure.text, "--target b: given too often; give it at most 64 times");
     line_free(&line);
@@ -264,7 +265,7 @@ static void test_list_takes_64_values_and_no_more(void **state)
 static void test_help_version_and_man_are_every_programs(void **state)
 {
     (void)state;
-    static struct line line;
+    struct line line;
     assert_int_equal(line_parse(&line, "--help"), CLI_HELP);
     line_free(&line);
     assert_int_equal(line_parse(&line, "--payload 5 --version --nonsense"), CLI_VERSION);

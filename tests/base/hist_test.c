@@ -1,6 +1,7 @@
 /* Rules of base/hist. */
 #include "base/test.h"
 
+#include <float.h>
 #include <stdlib.h>
 
 #include "base/hist.h"
@@ -105,7 +106,7 @@ static void test_single_value_is_every_percentile(void **state)
 {
     (void)state;
     static const uint64_t values[] = {0, 1, 255, 256, 257, 1000003, UINT64_C(1) << 50};
-    static const double percents[] = {0.0, 0.001, 50.0, 99.999, 100.0};
+    static const double percents[] = {0.0, DBL_TRUE_MIN, 0.001, 50.0, 99.999, 100.0};
     for (size_t i = 0; i < TABLE_COUNT(values); i++) {
         struct hist *hist = hist_make();
         hist_record(hist, values[i]);
@@ -150,6 +151,13 @@ static void test_percents_with_decimals_do_not_gain_a_rank_by_rounding(void **st
     }
     assert_int_equal(hist_percentile(hist, 99.99), 1);
     assert_int_equal(hist_percentile(hist, 99.991), 2);
+    free(hist);
+    /* In binary, 64.4% of 250 is a little more than 161. */
+    hist = hist_make();
+    for (uint64_t value = 1; value <= 250; value++) {
+        hist_record(hist, value);
+    }
+    assert_int_equal(hist_percentile(hist, 64.4), 161);
     free(hist);
 }
 

@@ -39,8 +39,8 @@ static void test_objects_do_not_move_nor_overlap_as_the_slab_grows(void **state)
 {
     (void)state;
     enum { COUNT = 20000, WORDS = 7 };
-    static uint64_t *objects[COUNT];
-    static uint64_t handles[COUNT];
+    uint64_t *objects[COUNT];
+    uint64_t handles[COUNT];
     struct slab slab;
     assert_int_equal(slab_init(&slab, WORDS * sizeof(uint64_t), COUNT), 0);
     for (uint64_t i = 0; i < COUNT; i++) {
@@ -159,7 +159,7 @@ static void test_next_visits_every_live_object_once(void **state)
 {
     (void)state;
     enum { COUNT = 9000 };
-    static uint64_t handles[COUNT];
+    uint64_t handles[COUNT];
     struct slab slab;
     uint32_t index = 0;
     uint64_t handle;
@@ -208,7 +208,7 @@ static void test_steady_state_takes_no_memory(void **state)
 {
     (void)state;
     enum { COUNT = 3000 };
-    static uint64_t handles[COUNT];
+    uint64_t handles[COUNT];
     struct slab slab;
     struct rng rng;
     rng_seed(&rng, 3);

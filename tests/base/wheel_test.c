@@ -197,7 +197,7 @@ static void test_jump_far_ahead_hands_out_all_in_the_order_of_their_ticks(void *
 {
     (void)state;
     enum { COUNT = 5000 };
-    static struct wheel_timer timers[COUNT];
+    struct wheel_timer timers[COUNT] = {{0}};
     struct wheel wheel;
     struct rng rng;
     rng_seed(&rng, 17);
@@ -333,7 +333,7 @@ static void test_wheel_agrees_with_a_plain_list_of_deadlines(void **state)
 {
     (void)state;
     static const uint64_t ticks[] = {1, 3, 64, 1000, 1000000};
-    static struct model model;
+    struct model model;
     for (uint64_t seed = 1; seed <= 200; seed++) {
         memset(&model, 0, sizeof model);
         model.seed = seed;
@@ -361,7 +361,7 @@ static void test_sleeping_until_next_finds_every_timer_in_few_wakeups(void **sta
 {
     (void)state;
     enum { COUNT = 1000 };
-    static struct wheel_timer timers[COUNT];
+    struct wheel_timer timers[COUNT] = {{0}};
     struct wheel wheel;
     struct rng rng;
     rng_seed(&rng, 23);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import program
+from conftest import ROOT, program, release_program
 
 STANDINS = Path(__file__).resolve().parent / "standins"
 
@@ -226,3 +226,18 @@ def test_ctrl_c_ends_the_demo_with_the_rows_that_were_made(lab):
     assert process.returncode == 128 + signal.SIGINT
     assert ("uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
     assert not processes_with(mark)
+
+
+def test_bench_demo_shows_both_engines_without_a_network():
+    release_program("finwait-server")  # built by tests/run, so that the demo builds nothing
+    done = subprocess.run([ROOT / "bench" / "demo", "--no-install", "--", "--duration", "300ms"],
+                          capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = demo_rows(done.stdout)
+    assert len(rows) == 6
+    for (engine, close), row in rows.items():
+        rate, _, _, _, failed, time_wait, expected = row
+        assert int(rate) > 0 and failed == "0", (engine, close, row)
+        assert time_wait == expected, (engine, close, row)
+        client, server = (int(side) for side in time_wait.split("+"))
+        assert (client > 0, server > 0) == (close == "client/fin", close == "server/fin")

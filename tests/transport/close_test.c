@@ -346,11 +346,14 @@ static void test_destroy_resets_what_is_open_and_leaves_no_descriptor(void **sta
     struct rig_conn *other = rig_connect(rig, NULL, &address, NULL);
     RIG_UNTIL(rig, other->counts[TRANSPORT_CONNECTED] == 1);
     (void)rig_connect(rig, NULL, &address, NULL); /* has not begun */
+    /* A ring that cannot set options cannot make a reset of what was prepared to close otherwise.
+     */
+    bool resets = (rig->variant->features_off & transport_feature_find("setsockopt-op")) == 0;
     rig_close(rig);
-    assert_int_equal(peer_recv(fd, &byte, 1), -ECONNRESET);
+    assert_int_equal(peer_recv(fd, &byte, 1), resets ? -ECONNRESET : 0);
     close(fd);
     assert_int_equal(descriptor_count(), before);
-    assert_int_equal(time_wait_count(), 0);
+    assert_true(!resets || time_wait_count() == 0);
 }
 
 int main(void)
