@@ -26,7 +26,8 @@ void machine_read(struct machine_usage *usage);
  * not one. `unit_ns` is the length of the kernel's clock tick as user space sees it. */
 bool machine_parse(struct machine_usage *usage, const char *text, uint64_t unit_ns);
 
-/* Fills a result's CPU figures with what came between two readings. */
+/* Fills a result's CPU figures with what came between two readings. A sampled busy time of the
+ * machine that this process's own, exact time contradicts is left unknown. */
 void machine_difference(const struct machine_usage *before, const struct machine_usage *after,
                         struct result_cpu *cpu);
 

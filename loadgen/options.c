@@ -64,7 +64,8 @@ static const struct cli_option loadgen_option_table[] = {
      .type = CLI_DURATION,
      .offset = AT(drain_ns),
      .metavar = "TIME",
-     .help = "after the end, let open connections finish for so long (default: as --timeout)"},
+     .help = "after the end, let open connections finish for so long (default: --hold, --timeout "
+             "and 1s)"},
 
     {.name = "echoes",
      .type = CLI_COUNT,

@@ -3,8 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "loadgen/guard.h"
 #include "loadgen/options.h"
+
+/* What the default of --drain allows beyond the hold and one time-out. */
+#define DRAIN_SPARE_NS NS_PER_SEC
 
 static bool was_given(const struct cli_given *given, const char *name)
 {
@@ -75,7 +79,11 @@ static int plan_load(struct plan *plan, const struct cli_given *given, struct fa
     plan->open_loop = options->rate.events != 0;
     plan->duration_ns = options->duration_ns;
     plan->arrivals_max = options->count != 0 ? options->count : UINT64_MAX;
-    plan->drain_ns = was_given(given, "drain") ? options->drain_ns : options->timeout_ns;
+    plan->drain_ns = options->drain_ns;
+    if (!was_given(given, "drain")) {
+        /* Long enough for the last one to be held and then to time out, and so to be classified. */
+        plan->drain_ns = options->hold_ns + options->timeout_ns + DRAIN_SPARE_NS;
+    }
     if (options->count != 0 && !was_given(given, "duration")) {
         plan->duration_ns = 0;
     }

@@ -9,6 +9,9 @@
 #include "loadgen/features.h"
 #include "loadgen/verdict.h"
 
+/* A burst of a few connections keeps its CPU busy and proves nothing. */
+#define CPU_WINDOW_MIN_NS (100 * NS_PER_MS)
+
 /* Tells over how long completions count towards the rate: the offered window. A run that ended by
  * --count has none: then up to the last outcome. */
 static uint64_t window_ns(const struct run *run)
@@ -248,8 +251,9 @@ static double busiest_share(const struct run *run)
     double busiest = 0;
     for (uint32_t i = 0; i < run->worker_count; i++) {
         const struct worker *worker = &run->workers[i];
-        double share =
-            worker->window_ns > 0 ? (double)worker->cpu_ns / (double)worker->window_ns : 0;
+        double share = worker->window_ns >= CPU_WINDOW_MIN_NS
+                           ? (double)worker->cpu_ns / (double)worker->window_ns
+                           : 0;
         busiest = share > busiest ? share : busiest;
     }
     return busiest;
@@ -268,6 +272,18 @@ static double steal_share(const struct result *result)
         return 0;
     }
     return result_as_double(cpu->machine_steal_ns) / result_as_double(cpu->machine_total_ns);
+}
+
+/* Says why a figure that readers look for is missing. */
+static int add_sampling_note(struct result *result)
+{
+    const struct result_cpu *cpu = &result->cpu;
+    if (result_is_known(cpu->machine_busy_ns) || !result_is_known(cpu->machine_total_ns)) {
+        return 0;
+    }
+    return result_add_limit(result, RESULT_NOTE, "cpu-sampling",
+                            "The kernel's sampled CPU time is below what this process alone used, "
+                            "as it is when arrivals keep step with the tick; it was left out.");
 }
 
 static int add_verdict(struct result *result, const struct run *run)
@@ -324,5 +340,6 @@ int report_fill(struct result *result, const struct run *run)
         result_derive(result);
         rc = result_check_accounting(result);
     }
+    rc = rc != 0 ? rc : add_sampling_note(result);
     return rc != 0 ? rc : add_verdict(result, run);
 }

@@ -107,6 +107,7 @@ static int judge_processor(struct result *result, const struct verdict_facts *fa
 static int judge_target(struct result *result, const struct verdict_facts *facts)
 {
     uint64_t of_target = facts->failed - facts->failed_before_syn;
+    bool none_done = facts->completed == 0 && facts->open_at_end > 0 && !facts->interrupted;
     int rc = 0;
     if (facts->closer_is_server && facts->close_timed_out > 0) {
         rc = result_add_limit(result, RESULT_TARGET_FAILED, "no-close",
@@ -119,7 +120,7 @@ static int judge_target(struct result *result, const struct verdict_facts *facts
                               "The target failed %" PRIu64 " of %" PRIu64 " connections.",
                               of_target, facts->attempted);
     }
-    if (rc == 0 && of_target == 0 && facts->completed == 0 && facts->open_at_end > 0) {
+    if (rc == 0 && of_target == 0 && none_done) {
         rc = result_add_limit(result, RESULT_TARGET_FAILED, "target",
                               "No connection was completed.");
     }

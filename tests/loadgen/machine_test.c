@@ -58,6 +58,28 @@ static void a_difference_gives_busy_steal_total_and_error(void **state)
     assert_true(cpu.machine_error_ns.real > 63e6 && cpu.machine_error_ns.real < 64e6);
 }
 
+static void a_machine_less_busy_than_this_process_is_unknown(void **state)
+{
+    (void)state;
+    struct machine_usage before = {.at_ns = 5, .machine_known = true, .cpus = 2};
+    struct machine_usage after = {.at_ns = 5 + 3 * NS_PER_SEC,
+                                  .machine_known = true,
+                                  .cpus = 2,
+                                  .busy_ns = NS_PER_SEC / 10,
+                                  .user_ns = NS_PER_SEC,
+                                  .system_ns = NS_PER_SEC};
+    struct result_cpu cpu = {0};
+    machine_difference(&before, &after, &cpu);
+    assert_false(result_is_known(cpu.machine_busy_ns));
+    assert_false(result_is_known(cpu.machine_error_ns));
+    assert_true(result_is_known(cpu.machine_total_ns));
+    /* Within the error of sampling it stands. */
+    struct result_cpu close = {0};
+    after.busy_ns = 2 * NS_PER_SEC - 100 * NS_PER_MS;
+    machine_difference(&before, &after, &close);
+    assert_true(result_is_known(close.machine_busy_ns));
+}
+
 static void an_unknown_machine_stays_unknown(void **state)
 {
     (void)state;
@@ -76,6 +98,7 @@ int main(void)
         cmocka_unit_test(busy_is_all_but_idle_iowait_and_steal),
         cmocka_unit_test(other_texts_are_refused),
         cmocka_unit_test(a_difference_gives_busy_steal_total_and_error),
+        cmocka_unit_test(a_machine_less_busy_than_this_process_is_unknown),
         cmocka_unit_test(an_unknown_machine_stays_unknown),
     };
     return cmocka_run_group_tests_name("loadgen/machine", tests, NULL, NULL);

@@ -33,6 +33,7 @@ static int make(struct plan *plan, const char *line, struct failure *failure)
     }
     argv[argc] = NULL;
     failure->text[0] = '\0';
+    memset(plan, 0, sizeof(*plan));
     if (cli_parse(&loadgen_program, argc, argv, &options, &given, failure) != CLI_RUN) {
         return -EINVAL;
     }
@@ -116,7 +117,7 @@ static void the_defaults_are_a_closed_loop_of_ten_seconds(void **state)
     assert_int_equal(plan.payload.size, 64);
     assert_int_equal(plan.expect, EXPECT_ECHO);
     assert_int_equal(plan.options.timeout_ns, 5 * NS_PER_SEC);
-    assert_int_equal(plan.drain_ns, plan.options.timeout_ns);
+    assert_int_equal(plan.drain_ns, 6 * NS_PER_SEC);
     assert_int_equal(plan.options.reuse_after_ns, 65 * NS_PER_SEC);
     assert_int_equal(plan.ports.first, 10000);
     assert_int_equal(plan.ports.last, 65000);
