@@ -1,5 +1,4 @@
-/* The io_uring client: keeps its connections in flight, each on a direct descriptor's slot of its
- * own.
+/* The io_uring client: keeps its connections in flight.
  *
  *   socket, options, bind --> connect --> send and receive the echo
  *     fin: shutdown, receive the end --> close        close, rst: close
@@ -25,7 +24,7 @@ enum client_op {
 };
 
 struct conn {
-    int file;      /* slot of the table; with plain calls a descriptor */
+    int file;      /* a descriptor; direct: the connection's slot in the table */
     uint32_t left; /* bytes of the echo that are still to come */
     bool failed;
     bool closing;
@@ -57,7 +56,7 @@ static void tag_set(const struct client *client, struct io_uring_sqe *sqe, const
     uint32_t index = (uint32_t)(conn - client->conns);
     io_uring_sqe_set_data64(sqe,
                             ring_tag_pack((struct ring_tag){.op = (uint8_t)op, .file = index}));
-    if (!has(client, FLOOR_VARIANT_CALLS)) {
+    if (has(client, FLOOR_VARIANT_DIRECT)) {
         sqe->flags |= IOSQE_FIXED_FILE;
     }
 }
@@ -87,7 +86,6 @@ static void send_queue(struct client *client, struct conn *conn)
     tag_quiet(client, sqe, conn, CLIENT_SEND);
 }
 
-/* A multishot receive is worth it where two things are to come: the echo and the end. */
 static void recv_queue(struct client *client, struct conn *conn)
 {
     struct io_uring_sqe *sqe = ring_sqe(&client->ring);
@@ -98,7 +96,8 @@ static void recv_queue(struct client *client, struct conn *conn)
         io_uring_prep_recv(sqe, conn->file, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
     }
-    if (!own_buffer && client->options->close == FLOOR_FIN) {
+    if (!own_buffer && has(client, FLOOR_VARIANT_MULTISHOT) &&
+        client->options->close == FLOOR_FIN) {
         sqe->ioprio |= IORING_RECV_MULTISHOT;
     }
     if (has(client, FLOOR_VARIANT_POLL_FIRST)) {
@@ -180,7 +179,7 @@ static void conn_start(struct client *client, struct conn *conn)
     conn->failed = false;
     conn->closing = false;
     floor_source_next(&client->source, &conn->source);
-    if (!has(client, FLOOR_VARIANT_CALLS)) {
+    if (has(client, FLOOR_VARIANT_DIRECT)) {
         setup_queue(client, conn);
     } else if (setup_by_calls(client, conn) == 0) {
         connect_queue(client, conn);
@@ -204,7 +203,7 @@ static void close_queue(struct client *client, struct conn *conn)
 {
     conn->closing = true;
     struct io_uring_sqe *sqe = ring_sqe(&client->ring);
-    if (has(client, FLOOR_VARIANT_CALLS)) {
+    if (!has(client, FLOOR_VARIANT_DIRECT)) {
         io_uring_prep_close(sqe, conn->file);
     } else {
         io_uring_prep_close_direct(sqe, (unsigned)conn->file);
@@ -223,7 +222,7 @@ static void conn_fail(struct client *client, struct conn *conn)
 
 static void shutdown_queue(struct client *client, struct conn *conn)
 {
-    if (has(client, FLOOR_VARIANT_CALLS)) {
+    if (!has(client, FLOOR_VARIANT_DIRECT)) {
         conn->failed = shutdown(conn->file, SHUT_WR) != 0;
         return;
     }

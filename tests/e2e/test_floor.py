@@ -44,8 +44,9 @@ def test_it_counts_what_the_kernel_counts(mode, layout, close):
         assert kernel["OutRsts"] <= 2 * in_flight
 
 
-@pytest.mark.parametrize("variant", ["unlinked", "skip", "ahead", "poll-first", "own-buffer", "calls",
-                                     "install", "wait", "server-plain"])
+@pytest.mark.parametrize("variant", ["direct", "direct,multishot", "direct,unlinked,skip", "direct,ahead",
+                                     "direct,install", "multishot", "poll-first", "own-buffer", "wait",
+                                     "server-plain"])
 def test_every_variant_does_the_same(variant):
     for close in ("fin", "close"):
         result, kernel = in_namespace(program("finwait-floor"), "--variant", variant, "--close", close,
@@ -62,7 +63,7 @@ def test_every_variant_does_the_same(variant):
     (["--in-flight", "65", "--mode", "blocking"], "fewer processes"),
     (["--duration", "3x"], "3s or 500ms"),
     (["--port", "70000"], "1 to 65535"),
-    (["--variant", "calls,nonsense"], "--help"),
+    (["--variant", "direct,nonsense"], "--help"),
     (["--server-only", "--client-only"], "exclude each other"),
     (["stray"], "not an option"),
 ])
