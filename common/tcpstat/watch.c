@@ -231,6 +231,7 @@ static int take_first_tick(struct watch *watch, struct failure *failure)
                            strerror(-error));
     }
     watch->started_ns = watch->series.first.taken_ns;
+    watch->latest.started_ns = watch->started_ns;
     keep_tick(watch, &watch->series.first, watch->started_ns);
     return 0;
 }

@@ -63,7 +63,8 @@ struct watch_census {
 
 /* The newest of everything; for a progress line. */
 struct watch_latest {
-    uint64_t ticks; /* so far */
+    uint64_t started_ns; /* the first tick's time */
+    uint64_t ticks;      /* so far */
     struct watch_tick tick;
     struct watch_tick previous; /* the one before, for rates; the same when there is only one */
     uint64_t censuses;          /* so far; 0: the next is not set */

@@ -1,0 +1,53 @@
+/* What finwait-stat shows, as text: pure functions of the numbers.
+ *
+ * Layer: program finwait-stat (L5). Text goes to a FILE of the caller's. */
+#ifndef FINWAIT_STAT_DISPLAY_H
+#define FINWAIT_STAT_DISPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/tcp_state.h"
+#include "tcpstat/census.h"
+#include "tcpstat/timewait.h"
+
+#define DISPLAY_HEADER_EVERY 20 /* lines, so that a screen shows one */
+
+/* One line of the live view. */
+struct display_line {
+    uint64_t elapsed_ns;
+    bool has_census;
+    struct tcp_state_counts counts;
+    uint64_t age_ns;  /* of the count, from its start */
+    uint64_t cost_ns; /* its CPU time */
+    uint64_t time_wait_live;
+    double time_wait_made_per_sec;
+    double listen_drops_per_sec;
+};
+
+/* Which columns there are. Zeroed before the first line. A state's column stays once it was shown;
+ * ESTABLISHED, TIME_WAIT and LISTEN are always there. */
+struct display {
+    bool shown[TCP_STATE_COUNT];
+    uint32_t lines; /* since the last header */
+    bool has_header;
+};
+
+/* Prints a line, after a header where one is due: at first, every DISPLAY_HEADER_EVERY lines, and
+ * when a column was added. */
+void display_print_line(struct display *display, const struct display_line *line, FILE *out);
+
+/* Prints a count as a table by state and family, and what is known about it. */
+void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out);
+
+/* Prints what the model says about TIME_WAIT, on one line. */
+void display_print_time_wait(const struct timewait_estimate *estimate, FILE *out);
+
+/* Words for a stamp's stability: "stable", "changed", "unknown". Static memory. */
+const char *display_stability_name(enum census_stability stability);
+
+/* Writes a duration with three digits and its unit: "8.21 ms". Returns `text`. */
+const char *display_format_duration(uint64_t ns, char *text, size_t size);
+
+#endif

@@ -1,0 +1,64 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stat/display.h"
+#include "stat/document.h"
+#include "stat/run.h"
+#include "tcpstat/tcpstat.h"
+
+static int read_time_wait(uint64_t *live, struct failure *failure)
+{
+    struct tcpstat_counters *counters;
+    int error = tcpstat_counters_open(&counters, failure);
+    if (error < 0) {
+        return error;
+    }
+    error = tcpstat_counters_read_time_wait(counters, live);
+    tcpstat_counters_close(counters);
+    if (error < 0) {
+        return failure_set(failure, -error, "/proc/net/sockstat cannot be read: %s",
+                           strerror(-error));
+    }
+    return 0;
+}
+
+static int count_once(const struct stat_settings *settings, struct census_result *result,
+                      struct failure *failure)
+{
+    struct census *census;
+    int error = census_open_procfs(&census, failure);
+    if (error < 0) {
+        return error;
+    }
+    const struct census_request request = stat_settings_request(settings);
+    error = census_run(census, &request, result);
+    census_close(census);
+    if (error < 0) {
+        return failure_set(failure, -error, "/proc/net/tcp cannot be read: %s", strerror(-error));
+    }
+    return 0;
+}
+
+static bool prints_lines(const struct stat_options *options)
+{
+    return options->json == NULL || strcmp(options->json, "-") != 0;
+}
+
+int run_once(const struct stat_settings *settings, struct failure *failure)
+{
+    struct census_result result = {0};
+    uint64_t time_wait_live = 0;
+    int error = count_once(settings, &result, failure);
+    if (error == 0) {
+        error = read_time_wait(&time_wait_live, failure);
+    }
+    if (error == 0 && prints_lines(settings->options)) {
+        display_print_table(&result, time_wait_live, stdout);
+    }
+    if (error == 0 && settings->options->json != NULL) {
+        error = document_write_once(settings, &result, time_wait_live, failure);
+    }
+    census_result_free(&result);
+    return error;
+}

@@ -1,0 +1,48 @@
+/* finwait-stat's command line.
+ *
+ * Layer: program finwait-stat (L5). Plain data. */
+#ifndef FINWAIT_STAT_OPTIONS_H
+#define FINWAIT_STAT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cli.h"
+#include "tcpstat/census.h"
+
+/* What the command line says. */
+struct stat_options {
+    struct cli_list ports; /* of either end */
+    struct cli_list local_ports;
+    struct cli_list remote_ports;
+    bool once;
+    uint64_t interval_ns;
+    uint64_t count; /* lines; 0: until a signal */
+    const char *budget;
+    const char *json; /* path, "-" for stdout, or NULL */
+};
+
+/* What follows from it. */
+struct stat_settings {
+    const struct stat_options *options;
+    uint32_t budget_permille;
+    struct port_set either_ports;
+    struct port_set local_ports;
+    struct port_set remote_ports;
+};
+
+extern const struct cli_program stat_program;
+
+/* Checks what the option table cannot, and works the settings out, which borrow the options.
+ * Returns 0 or -EINVAL with the failure's text set. */
+int stat_settings_make(struct stat_settings *settings, const struct stat_options *options,
+                       struct failure *failure);
+
+/* Gives the filters as a census takes them; borrows the settings. */
+struct census_request stat_settings_request(const struct stat_settings *settings);
+
+/* Reads "2%" or "0.5%" as tenths of a percent: 0 to 100 %. Returns 0 or -EINVAL with the text set.
+ */
+int stat_parse_budget(uint32_t *permille, const char *text, struct failure *failure);
+
+#endif
