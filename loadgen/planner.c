@@ -1,0 +1,185 @@
+#include "loadgen/planner.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+/* 64 KiB a chunk, the link included. */
+#define CHUNK_RECORDS 4095u
+
+struct planner_record {
+    uint64_t tuple;
+    uint64_t released_ns;
+};
+
+struct planner_chunk {
+    struct planner_chunk *next;
+    struct planner_record records[CHUNK_RECORDS];
+};
+
+static uint32_t port_count(const struct planner *planner)
+{
+    return (uint32_t)planner->config.ports.last - planner->config.ports.first + 1u;
+}
+
+void planner_init(struct planner *planner, const struct planner_config *config)
+{
+    ASSERT(config->target_count > 0);
+    ASSERT(config->ports.first > 0 && config->ports.first <= config->ports.last);
+    ASSERT(config->share < config->shares);
+    *planner = (struct planner){.config = *config, .next_tuple = config->share};
+    planner->space = config->sources->address_count * port_count(planner) * config->target_count;
+}
+
+static void chunks_free(struct planner_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct planner_chunk *next = chunk->next;
+        free(chunk);
+        chunk = next;
+    }
+}
+
+void planner_destroy(struct planner *planner)
+{
+    chunks_free(planner->oldest);
+    chunks_free(planner->spare);
+    planner->oldest = planner->newest = planner->spare = NULL;
+}
+
+/* Number n is port n mod P in row n / P; source s has the T rows from s * T on, and within them each port
+ * meets each target once: (port + row) mod T walks through all of them. */
+struct flow planner_flow(const struct planner *planner, uint64_t tuple)
+{
+    const struct planner_config *config = &planner->config;
+    ASSERT(tuple < planner->space);
+    uint64_t port = tuple % port_count(planner);
+    uint64_t row = tuple / port_count(planner);
+    return (struct flow){
+        .source = {.ip = sources_at(config->sources, row / config->target_count),
+                   .port = (uint16_t)(config->ports.first + port)},
+        .target = config->targets[(port + row) % config->target_count],
+    };
+}
+
+static bool is_left_out(const struct planner *planner, uint64_t tuple)
+{
+    const struct planner_config *config = &planner->config;
+    struct flow flow = planner_flow(planner, tuple);
+    if (flow.source.ip.family != flow.target.ip.family) {
+        return true;
+    }
+    for (uint32_t i = 0; i < config->target_count; i++) {
+        if (endpoint_equal(&flow.source, &config->targets[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves to the next tuple of our share that was never used; false when there is none. */
+static bool find_unused(struct planner *planner)
+{
+    while (planner->next_tuple < planner->space && is_left_out(planner, planner->next_tuple)) {
+        planner->next_tuple += planner->config.shares;
+    }
+    return planner->next_tuple < planner->space;
+}
+
+static const struct planner_record *oldest_record(const struct planner *planner)
+{
+    return planner->waiting_count == 0 ? NULL : &planner->oldest->records[planner->oldest_at];
+}
+
+static uint64_t record_free_ns(const struct planner *planner, const struct planner_record *record)
+{
+    uint64_t free_ns = record->released_ns + planner->config.reuse_after_ns;
+    return free_ns < record->released_ns ? CLOCK_NEVER : free_ns;
+}
+
+/* Drops the oldest record; a chunk that it empties becomes a spare one. */
+static void drop_oldest(struct planner *planner)
+{
+    struct planner_chunk *chunk = planner->oldest;
+    planner->waiting_count--;
+    planner->oldest_at++;
+    if (planner->oldest_at == CHUNK_RECORDS && chunk != planner->newest) {
+        planner->oldest = chunk->next;
+        planner->oldest_at = 0;
+        chunk->next = planner->spare;
+        planner->spare = chunk;
+    } else if (planner->waiting_count == 0) {
+        planner->oldest_at = 0;
+        planner->newest_at = 0;
+    }
+}
+
+bool planner_take(struct planner *planner, uint64_t now_ns, uint64_t *tuple)
+{
+    if (find_unused(planner)) {
+        *tuple = planner->next_tuple;
+        planner->next_tuple += planner->config.shares;
+        planner->used_count++;
+        return true;
+    }
+    const struct planner_record *record = oldest_record(planner);
+    if (record == NULL || record_free_ns(planner, record) > now_ns) {
+        return false;
+    }
+    *tuple = record->tuple;
+    planner->reuse_count++;
+    drop_oldest(planner);
+    return true;
+}
+
+/* Makes sure that `newest` has room. */
+static bool chunk_ready(struct planner *planner)
+{
+    if (planner->newest != NULL && planner->newest_at < CHUNK_RECORDS) {
+        return true;
+    }
+    struct planner_chunk *chunk = planner->spare;
+    if (chunk != NULL) {
+        planner->spare = chunk->next;
+    } else {
+        chunk = malloc(sizeof(*chunk));
+        if (chunk == NULL) {
+            return false;
+        }
+    }
+    chunk->next = NULL;
+    if (planner->newest != NULL) {
+        planner->newest->next = chunk;
+    } else {
+        planner->oldest = chunk;
+        planner->oldest_at = 0;
+    }
+    planner->newest = chunk;
+    planner->newest_at = 0;
+    return true;
+}
+
+void planner_release(struct planner *planner, uint64_t tuple, uint64_t now_ns)
+{
+    ASSERT(tuple < planner->space);
+    if (!chunk_ready(planner)) {
+        planner->lost_count++;
+        return;
+    }
+    if (now_ns > planner->last_released_ns) {
+        planner->last_released_ns = now_ns;
+    }
+    planner->newest->records[planner->newest_at++] =
+        (struct planner_record){.tuple = tuple, .released_ns = planner->last_released_ns};
+    planner->waiting_count++;
+}
+
+uint64_t planner_next_ns(struct planner *planner)
+{
+    if (find_unused(planner)) {
+        return 0;
+    }
+    const struct planner_record *record = oldest_record(planner);
+    return record == NULL ? CLOCK_NEVER : record_free_ns(planner, record);
+}

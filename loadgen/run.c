@@ -1,0 +1,253 @@
+#include "loadgen/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Until the first arrival: time for every worker to hear of it. */
+#define RUN_LEAD_NS (5 * NS_PER_MS)
+
+static void give_order(struct run *run, enum worker_order order)
+{
+    if (atomic_load(&run->team.order) < (int)order) {
+        atomic_store_explicit(&run->team.order, (int)order, memory_order_release);
+    }
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        worker_wake(&run->workers[i]);
+    }
+}
+
+/* Adds up the workers' live counts. Outcomes are read before attempts, so that a connection that ends in
+ * between cannot make the sum of in-flight connections negative. */
+static struct run_sample sample_workers(const struct run *run, uint64_t now_ns)
+{
+    struct run_sample sample = {.at_ns = now_ns};
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        const struct stats_live *live = &run->workers[i].stats->live;
+        sample.completed += stats_read(&live->completed);
+        sample.failed += stats_read(&live->failed);
+        sample.shed += stats_read(&live->shed);
+        sample.attempted += stats_read(&live->attempted);
+    }
+    return sample;
+}
+
+static void keep_sample(struct run *run, const struct run_sample *sample)
+{
+    if (run->sample_count == run->sample_capacity) {
+        uint32_t capacity = run->sample_capacity == 0 ? 256 : run->sample_capacity * 2;
+        struct run_sample *samples =
+            capacity <= RUN_SAMPLES_MAX * 2
+                ? realloc(run->samples, capacity * sizeof(*run->samples))
+                : NULL;
+        if (samples == NULL) {
+            run->samples_left_out++;
+            return;
+        }
+        run->samples = samples;
+        run->sample_capacity = capacity;
+    }
+    run->samples[run->sample_count++] = *sample;
+}
+
+static void print_progress(const struct run *run, const struct run_sample *now,
+                           const struct run_sample *last)
+{
+    double elapsed_sec = (double)(now->at_ns - run->start_ns) / (double)NS_PER_SEC;
+    double step_sec = (double)(now->at_ns - last->at_ns) / (double)NS_PER_SEC;
+    double rate = step_sec > 0 ? (double)(now->completed - last->completed) / step_sec : 0;
+    log_line("finwait-loadgen",
+             "%5.1f s  %8.0f conn/s  in flight %" PRIu64 "  failed %" PRIu64 "  shed %" PRIu64
+             "  TIME_WAIT %" PRIu64,
+             elapsed_sec, rate, now->attempted - now->completed - now->failed, now->failed, now->shed,
+             now->time_wait);
+}
+
+/* In the watch's tick thread, once a second. */
+static void on_tick(void *context, const struct watch_latest *latest)
+{
+    struct run *run = context;
+    uint64_t now_ns = clock_now_ns();
+    struct run_sample last = {.at_ns = run->start_ns};
+    if (atomic_load_explicit(&run->team.order, memory_order_acquire) == WORKER_WAIT ||
+        now_ns <= run->start_ns) {
+        return;
+    }
+    if (run->sample_count > 0) {
+        last = run->samples[run->sample_count - 1];
+    }
+    struct run_sample sample = sample_workers(run, now_ns);
+    sample.time_wait = latest->tick.values[WATCH_time_wait];
+    keep_sample(run, &sample);
+    if (!run->plan->options.quiet) {
+        print_progress(run, &sample, &last);
+    }
+}
+
+static int start_watch(struct run *run, struct failure *failure)
+{
+    struct watch_config config = {
+        .interval_ns = NS_PER_SEC,
+        .budget_permille = run->plan->options.states ? WATCH_BUDGET_DEFAULT_PERMILLE : 0,
+        .on_tick = on_tick,
+        .context = run,
+    };
+    return watch_start(&run->watch, &config, failure);
+}
+
+static int start_workers(struct run *run, struct failure *failure)
+{
+    uint32_t wanted = run->plan->cpus.count;
+    run->workers = calloc(wanted, sizeof(*run->workers));
+    run->total = malloc(sizeof(*run->total));
+    if (run->workers == NULL || run->total == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for the workers");
+    }
+    stats_init(run->total);
+    run->team.workers = wanted;
+    for (uint32_t i = 0; i < wanted; i++) {
+        int rc = worker_start(&run->workers[i], &run->team, i);
+        if (rc != 0) {
+            return failure_set(failure, -rc, "cannot start a thread: %s", strerror(-rc));
+        }
+        run->worker_count++;
+    }
+    return 0;
+}
+
+/* A first signal stops the arrivals; a second one ends the run at once, and from then on signals act as
+ * they do by default. */
+static void hear_signal(struct run *run, int signal_fd)
+{
+    struct signalfd_siginfo info;
+    while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (!run->interrupted) {
+            run->interrupted = true;
+            give_order(run, WORKER_STOP);
+            continue;
+        }
+        sigset_t set;
+        give_order(run, WORKER_ABORT);
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    }
+}
+
+/* Waits until a count of the workers' has reached all of them. */
+static int wait_for_all(struct run *run, const _Atomic uint32_t *count, int signal_fd)
+{
+    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
+                           {.fd = run->team.news_fd, .events = POLLIN}};
+    while (atomic_load(count) < run->worker_count) {
+        eventfd_t news;
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+            return -errno;
+        }
+        hear_signal(run, signal_fd);
+        (void)eventfd_read(run->team.news_fd, &news);
+    }
+    return 0;
+}
+
+static int first_error(const struct run *run, struct failure *failure)
+{
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        if (run->workers[i].error != 0) {
+            *failure = run->workers[i].failure;
+            return run->workers[i].error;
+        }
+    }
+    return 0;
+}
+
+static int start_all(struct run *run, int signal_fd, struct failure *failure)
+{
+    int rc = wait_for_all(run, &run->team.ready_count, signal_fd);
+    rc = rc != 0 ? rc : first_error(run, failure);
+    rc = rc != 0 ? rc : start_watch(run, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    machine_read(&run->before);
+    run->start_wall_ns = clock_wall_ns() + RUN_LEAD_NS;
+    run->start_ns = clock_now_ns() + RUN_LEAD_NS;
+    atomic_store(&run->team.start_ns, run->start_ns);
+    give_order(run, WORKER_RUN);
+    return 0;
+}
+
+static void join_all(struct run *run)
+{
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        worker_join(&run->workers[i]);
+        stats_merge(run->total, run->workers[i].stats);
+    }
+}
+
+static int conduct(struct run *run, int signal_fd, struct failure *failure)
+{
+    int rc = start_workers(run, failure);
+    rc = rc != 0 ? rc : start_all(run, signal_fd, failure);
+    if (rc == 0) {
+        rc = wait_for_all(run, &run->team.ended_count, signal_fd);
+    }
+    if (rc != 0) {
+        give_order(run, WORKER_ABORT);
+    }
+    join_all(run);
+    machine_read(&run->after);
+    if (run->watch != NULL) {
+        watch_stop(run->watch, &run->kernel);
+        run->watch = NULL;
+    }
+    return rc != 0 ? rc : first_error(run, failure);
+}
+
+int run_make(struct run *run, const struct plan *plan, struct failure *failure)
+{
+    sigset_t set;
+    memset(run, 0, sizeof(*run));
+    run->plan = plan;
+    run->team.plan = plan;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    run->team.news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int rc = -ENOMEM;
+    if (run->team.news_fd < 0 || signal_fd < 0) {
+        rc = failure_set(failure, errno, "cannot open descriptors for control: %s", strerror(errno));
+    } else {
+        rc = conduct(run, signal_fd, failure);
+    }
+    if (signal_fd >= 0) {
+        close(signal_fd);
+    }
+    return rc;
+}
+
+void run_destroy(struct run *run)
+{
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        worker_destroy(&run->workers[i]);
+    }
+    free(run->workers);
+    free(run->total);
+    free(run->samples);
+    watch_series_free(&run->kernel);
+    if (run->team.news_fd >= 0) {
+        close(run->team.news_fd);
+    }
+}
