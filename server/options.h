@@ -1,0 +1,57 @@
+/* The server's options: the table, and what is made of it.
+ *
+ * Layer: server. The struct is filled once and const from then on; strings point into argv. */
+#ifndef FINWAIT_SERVER_OPTIONS_H
+#define FINWAIT_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/cli.h"
+#include "base/cpu.h"
+#include "server/echo.h"
+#include "transport/transport.h"
+
+#define SERVER_NAME "finwait-server"
+
+struct server_options {
+    /* As given. */
+    int engine; /* enum transport_engine */
+    struct cli_list listen;
+    const char *cpus;
+    uint64_t backlog;
+    uint64_t conns_max;
+    uint64_t idle_timeout_ns;
+    uint64_t defer_accept_ns;
+    bool fastopen;
+    bool quickack;
+    const char *closes_after;
+    int close; /* enum echo_close */
+    const char *respond;
+    uint64_t drain_ns;
+    const char *json;
+    bool states;
+    bool quiet;
+    bool print_features;
+    struct cli_list without_feature;
+
+    /* What was made of it. */
+    struct endpoint addresses[CLI_LIST_MAX];
+    uint32_t address_count;
+    struct cpu_list cpu_list; /* one worker each */
+    struct echo_limit limit;
+    uint64_t features_off;
+};
+
+extern const struct cli_program server_program;
+
+/* Parses and checks a command line. Returns what to do; with CLI_BAD the failure's text is the line
+ * to print. Files are not opened yet. */
+enum cli_outcome options_parse(struct server_options *options, int argc, char *const *argv,
+                               struct failure *failure);
+
+/* Reads "64B", "1KiB", "1echo" or "3echoes". Returns 0 or -EINVAL with the text set. */
+int options_parse_limit(struct echo_limit *limit, const char *text, struct failure *failure);
+
+#endif

@@ -1,0 +1,268 @@
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "server/address.h"
+#include "server/memory.h"
+
+/* A SO_REUSEPORT group takes every listener of the same user, another server's too: look first. */
+static int check_addresses(const struct server *server, struct failure *failure)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < server->options->address_count; i++) {
+        rc = address_check_free(&server->addresses[i], failure);
+    }
+    return rc;
+}
+
+/* Prepares what all workers share. */
+static int prepare(struct server *server, const struct server_options *options,
+                   const struct respond_file *respond, struct failure *failure)
+{
+    memset(server, 0, sizeof(*server));
+    server->options = options;
+    memcpy(server->addresses, options->addresses, sizeof(server->addresses));
+    server->echo = (struct echo_config){.limit = options->limit,
+                                        .how = (enum echo_close)options->close,
+                                        .idle_ns = options->idle_timeout_ns,
+                                        .respond = *respond};
+    int rc = transport_choose((enum transport_engine)options->engine, &server->engine,
+                              options->features_off, &server->engine_why);
+    if (rc != 0) {
+        *failure = server->engine_why;
+        return rc;
+    }
+    return check_addresses(server, failure);
+}
+
+static struct worker_config worker_config_at(const struct server *server, uint32_t index)
+{
+    const struct server_options *options = server->options;
+    uint32_t workers = options->cpu_list.count;
+    uint32_t conns_max = ((uint32_t)options->conns_max + workers - 1) / workers;
+    return (struct worker_config){
+        .cpu = options->cpu_list.cpus[index],
+        .engine = server->engine,
+        .conns_max = conns_max,
+        .features_off = options->features_off,
+        .echo = &server->echo,
+        .ended_fd = server->control.ended_fd,
+        .listen = {.conn = {.close_how = echo_close_how(&server->echo),
+                            .pull = echo_pulls(&server->echo),
+                            .quickack_off = !options->quickack,
+                            .fastopen = options->fastopen},
+                   .backlog = (uint32_t)options->backlog,
+                   .defer_accept_ns = options->defer_accept_ns,
+                   .steer_cpus = workers > 1 ? &options->cpu_list : NULL},
+    };
+}
+
+static void stop_all(struct server *server, enum worker_stop stop)
+{
+    uint64_t until_ns = clock_now_ns() + server->options->drain_ns;
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        worker_stop(&server->workers[i], stop, until_ns);
+    }
+}
+
+static void join_all(struct server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        worker_join(&server->workers[i]);
+    }
+}
+
+static void destroy_workers(struct server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        worker_destroy(&server->workers[i]);
+    }
+    free(server->workers);
+    server->workers = NULL;
+    server->worker_count = 0;
+}
+
+/* Starts one worker after another: the place of a listener in its SO_REUSEPORT group is the order
+ * of the calls of listen, and steering goes by the place. */
+static int start_workers(struct server *server, struct failure *failure)
+{
+    uint32_t count = server->options->cpu_list.count;
+    server->workers = aligned_alloc(_Alignof(struct worker), count * sizeof(struct worker));
+    if (server->workers == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for %u workers", count);
+    }
+    int rc = 0;
+    while (rc == 0 && server->worker_count < count) {
+        struct worker_config config = worker_config_at(server, server->worker_count);
+        rc = worker_start(&server->workers[server->worker_count], &config, server->addresses,
+                          server->options->address_count, failure);
+        server->worker_count += rc == 0 ? 1 : 0;
+    }
+    if (rc != 0) {
+        stop_all(server, WORKER_STOP_NOW);
+        join_all(server);
+        destroy_workers(server);
+    }
+    return rc;
+}
+
+static int start_watch(struct server *server, struct failure *failure)
+{
+    struct watch_config config = {.budget_permille = WATCH_BUDGET_DEFAULT_PERMILLE};
+    return server->options->states ? watch_start(&server->watch, &config, failure) : 0;
+}
+
+static void stop_watch(struct server *server)
+{
+    if (server->watch != NULL) {
+        struct watch_series series;
+        watch_stop(server->watch, &series);
+        watch_series_free(&series);
+        server->watch = NULL;
+    }
+}
+
+int server_start(struct server *server, const struct server_options *options,
+                 const struct respond_file *respond, struct failure *failure)
+{
+    int rc = prepare(server, options, respond, failure);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = result_init(&server->result, SERVER_NAME);
+    if (rc == 0) {
+        rc = series_begin(&server->result);
+    }
+    if (rc != 0) {
+        failure_set(failure, -rc, "no memory for the report");
+        goto err_result;
+    }
+    rc = control_open(&server->control, failure);
+    if (rc != 0) {
+        goto err_result;
+    }
+    rc = start_watch(server, failure);
+    if (rc != 0) {
+        goto err_control;
+    }
+    rc = start_workers(server, failure);
+    if (rc != 0) {
+        goto err_watch;
+    }
+    server->start_memory_bytes = memory_allocated_bytes();
+    server->start_ns = clock_now_ns();
+    server->start_wall_ns = clock_wall_ns();
+    server->series =
+        (struct series){.start_ns = server->start_ns, .last = {.at_ns = server->start_ns}};
+    getrusage(RUSAGE_SELF, &server->start_usage);
+    return 0;
+
+err_watch:
+    stop_watch(server);
+err_control:
+    control_close(&server->control);
+err_result:
+    result_destroy(&server->result);
+    return rc;
+}
+
+void server_describe(const struct server *server, char *text, size_t size)
+{
+    size_t length = 0;
+    for (uint32_t i = 0; i < server->options->address_count && length < size; i++) {
+        char address[ENDPOINT_TEXT_MAX];
+        endpoint_format(&server->addresses[i], address);
+        length +=
+            (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? ", " : "", address);
+    }
+    if (length < size) {
+        snprintf(text + length, size - length, " (%s, %u worker%s)",
+                 transport_engine_name(server->engine), server->worker_count,
+                 server->worker_count == 1 ? "" : "s");
+    }
+}
+
+/* The first signal drains, the next one ends at once. */
+static void take_signals(struct server *server, uint32_t count)
+{
+    if (count == 0) {
+        return;
+    }
+    server->signal_count += count;
+    stop_all(server, server->signal_count == 1 ? WORKER_STOP_DRAIN : WORKER_STOP_NOW);
+}
+
+/* Takes ends into account. A worker that ends unasked has failed, and the others end with it. */
+static void take_ended(struct server *server, uint32_t count)
+{
+    server->ended_count += count;
+    if (count > 0 && server->signal_count == 0) {
+        stop_all(server, WORKER_STOP_NOW);
+    }
+}
+
+static void tick(struct server *server, uint64_t now_ns)
+{
+    struct series_sums sums = series_sum(server->workers, server->worker_count, now_ns);
+    series_tick(&server->series, &server->result, &sums, server->watch);
+}
+
+static int wait_for_end(struct server *server)
+{
+    uint64_t tick_ns = server->start_ns + NS_PER_SEC;
+    while (server->ended_count < server->worker_count) {
+        struct control_events events;
+        int rc = control_wait(&server->control, tick_ns, &events);
+        if (rc != 0) {
+            return rc;
+        }
+        take_signals(server, events.signals);
+        take_ended(server, events.ended);
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns >= tick_ns) {
+            tick(server, now_ns);
+            /* Seconds that were missed are not made up for: a row says when it was taken. */
+            tick_ns += (now_ns - tick_ns) / NS_PER_SEC * NS_PER_SEC + NS_PER_SEC;
+        }
+    }
+    return 0;
+}
+
+static int find_error(const struct server *server, struct failure *failure)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        if (server->workers[i].error != 0) {
+            *failure = server->workers[i].failure;
+            return server->workers[i].error;
+        }
+    }
+    if (server->signal_count > 1) {
+        return failure_set(failure, ECANCELED, "ended at once by a second signal");
+    }
+    return 0;
+}
+
+int server_run(struct server *server, struct failure *failure)
+{
+    int rc = wait_for_end(server);
+    if (rc != 0) {
+        failure_set(failure, -rc, "cannot wait for signals: %s", strerror(-rc));
+        stop_all(server, WORKER_STOP_NOW);
+    }
+    join_all(server);
+    /* From here on a signal ends the program: nothing is open any more. */
+    control_close(&server->control);
+    return rc != 0 ? rc : find_error(server, failure);
+}
+
+void server_destroy(struct server *server)
+{
+    stop_watch(server);
+    destroy_workers(server);
+    result_destroy(&server->result);
+}

@@ -1,0 +1,241 @@
+#include "server/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "server/memory.h"
+
+static void set_phase(struct worker *worker, enum worker_phase phase)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->phase = phase;
+    pthread_cond_signal(&worker->phase_changed);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+/* The transport may be woken from other threads only as long as it is here. */
+static void set_transport(struct worker *worker, struct transport *transport)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->transport = transport;
+    pthread_mutex_unlock(&worker->lock);
+    worker->echo.transport = transport;
+}
+
+static int open_transport(struct worker *worker)
+{
+    const struct worker_config *config = &worker->config;
+    struct transport_config transport_config = {
+        .engine = config->engine,
+        .conns_max = config->conns_max,
+        .features_off = config->features_off,
+        .listens = true,
+        .handler = echo_handle,
+        .context = &worker->echo,
+    };
+    struct transport *transport;
+    int rc = cpu_pin_self(config->cpu);
+    if (rc != 0) {
+        return failure_set(&worker->failure, -rc, "cannot pin a worker to CPU %u: %s", config->cpu,
+                           strerror(-rc));
+    }
+    rc = echo_init(&worker->echo, config->echo, config->conns_max);
+    if (rc != 0) {
+        return failure_set(&worker->failure, -rc, "no memory for %u connections",
+                           config->conns_max);
+    }
+    rc = transport_open(&transport, &transport_config, &worker->failure);
+    if (rc == 0) {
+        set_transport(worker, transport);
+    }
+    return rc;
+}
+
+static int listen_all(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->address_count; i++) {
+        uint32_t listener;
+        int rc = transport_listen(worker->transport, &worker->addresses[i], &worker->config.listen,
+                                  &listener, &worker->failure);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void publish_progress(struct worker *worker)
+{
+    const uint64_t *counters = worker->echo.stats.counters;
+    struct worker_progress *progress = &worker->progress;
+    atomic_store_explicit(&progress->accepted, counters[ECHO_COUNTER_accepted],
+                          memory_order_relaxed);
+    atomic_store_explicit(&progress->completed, counters[ECHO_COUNTER_completed],
+                          memory_order_relaxed);
+    atomic_store_explicit(&progress->failed, counters[ECHO_COUNTER_failed], memory_order_relaxed);
+    atomic_store_explicit(&progress->open, echo_open_count(&worker->echo), memory_order_relaxed);
+}
+
+static enum worker_stop stop_wanted(struct worker *worker)
+{
+    return (enum worker_stop)atomic_load_explicit(&worker->stop, memory_order_acquire);
+}
+
+/* Polls until `until_ns`, a stop that is stronger than `stop`, or, when `until_empty`, the last
+ * connection's end. */
+static int poll_on(struct worker *worker, enum worker_stop stop, uint64_t until_ns,
+                   bool until_empty)
+{
+    int rc = 0;
+    while (rc == 0 && stop_wanted(worker) <= stop) {
+        if (until_empty && transport_conn_count(worker->transport) == 0) {
+            break;
+        }
+        if (until_ns != CLOCK_NEVER && clock_now_ns() >= until_ns) {
+            break;
+        }
+        rc = transport_poll(worker->transport, until_ns);
+        publish_progress(worker);
+    }
+    return rc;
+}
+
+/* Serves, then drains: what is open may end by itself for a time, then it is reset. */
+static int run(struct worker *worker)
+{
+    int rc = poll_on(worker, WORKER_STOP_NOT, CLOCK_NEVER, false);
+    if (rc != 0 || stop_wanted(worker) == WORKER_STOP_NOW) {
+        return rc;
+    }
+    transport_listen_stop(worker->transport);
+    /* Connections that were accepted before still come as events: without this turn, a worker that
+     * was idle would end before it has seen them. */
+    rc = transport_poll(worker->transport, 0);
+    if (rc != 0) {
+        return rc;
+    }
+    uint64_t until_ns = atomic_load_explicit(&worker->drain_until_ns, memory_order_relaxed);
+    rc = poll_on(worker, WORKER_STOP_DRAIN, until_ns, true);
+    if (rc != 0 || stop_wanted(worker) == WORKER_STOP_NOW) {
+        return rc;
+    }
+    echo_abort_all(&worker->echo);
+    return poll_on(worker, WORKER_STOP_DRAIN, clock_now_ns() + WORKER_ABORT_NS, true);
+}
+
+/* Copies what the report needs, before the transport goes. */
+static void keep_result(struct worker *worker)
+{
+    struct worker_result *result = &worker->result;
+    result->counters = transport_counters(worker->transport);
+    ASSERT(result->counters.count <= WORKER_COUNTERS_MAX);
+    memcpy(result->values, result->counters.values,
+           result->counters.count * sizeof(result->values[0]));
+    result->counters.values = result->values;
+    transport_turns(worker->transport, &result->turns);
+    result->feature_count =
+        transport_features(worker->transport, result->features, TRANSPORT_FEATURES_MAX);
+    result->memory_bytes =
+        transport_memory_bytes(worker->transport) + slab_memory_bytes(&worker->echo.conns);
+    result->allocated_bytes = memory_allocated_bytes();
+    result->open_at_end = echo_open_count(&worker->echo);
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    char name[16]; /* the kernel's limit */
+    snprintf(name, sizeof(name), "worker-%u", worker->config.cpu);
+    pthread_setname_np(pthread_self(), name);
+    int rc = open_transport(worker);
+    if (rc == 0) {
+        rc = listen_all(worker);
+    }
+    if (rc == 0) {
+        set_phase(worker, WORKER_LISTENING);
+        rc = run(worker);
+        if (rc != 0) {
+            failure_set(&worker->failure, -rc,
+                        "the worker on CPU %u gave up: its engine failed: %s", worker->config.cpu,
+                        strerror(-rc));
+        }
+        keep_result(worker);
+    }
+    worker->error = rc;
+    struct transport *transport = worker->transport;
+    set_transport(worker, NULL);
+    transport_destroy(transport);
+    set_phase(worker, WORKER_ENDED);
+    uint64_t one = 1;
+    /* Cannot fail: the counter is far from its limit. */
+    ssize_t written = write(worker->config.ended_fd, &one, sizeof(one));
+    ASSERT(written == (ssize_t)sizeof(one));
+    return NULL;
+}
+
+/* Waits for the thread to listen or to fail. */
+static enum worker_phase wait_started(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    while (worker->phase == WORKER_STARTING) {
+        pthread_cond_wait(&worker->phase_changed, &worker->lock);
+    }
+    enum worker_phase phase = worker->phase;
+    pthread_mutex_unlock(&worker->lock);
+    return phase;
+}
+
+int worker_start(struct worker *worker, const struct worker_config *config,
+                 struct endpoint *addresses, uint32_t address_count, struct failure *failure)
+{
+    memset(worker, 0, sizeof(*worker));
+    worker->config = *config;
+    worker->addresses = addresses;
+    worker->address_count = address_count;
+    hist_init(&worker->result.turns);
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->phase_changed, NULL);
+    int rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (rc != 0) {
+        failure_set(failure, -rc, "cannot start a thread: %s", strerror(-rc));
+        goto err_destroy;
+    }
+    if (wait_started(worker) == WORKER_ENDED && worker->error != 0) {
+        pthread_join(worker->thread, NULL);
+        *failure = worker->failure;
+        rc = worker->error;
+        goto err_destroy;
+    }
+    return 0;
+
+err_destroy:
+    worker_destroy(worker);
+    return rc;
+}
+
+void worker_stop(struct worker *worker, enum worker_stop stop, uint64_t drain_until_ns)
+{
+    atomic_store_explicit(&worker->drain_until_ns, drain_until_ns, memory_order_relaxed);
+    atomic_store_explicit(&worker->stop, (int)stop, memory_order_release);
+    pthread_mutex_lock(&worker->lock);
+    if (worker->transport != NULL) {
+        transport_wake(worker->transport);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_destroy(struct worker *worker)
+{
+    echo_fini(&worker->echo);
+    pthread_cond_destroy(&worker->phase_changed);
+    pthread_mutex_destroy(&worker->lock);
+}
