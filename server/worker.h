@@ -70,12 +70,12 @@ struct worker_result {
 };
 
 struct worker {
+    struct worker_progress progress; /* first, on a cache line of its own */
     struct worker_config config;
     struct endpoint *addresses; /* borrowed; listening stores the ports that the system chose */
     uint32_t address_count;
     pthread_t thread;
     struct echo echo;
-    struct worker_progress progress;
     atomic_int stop; /* enum worker_stop */
     atomic_uint_fast64_t drain_until_ns;
 

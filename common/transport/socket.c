@@ -88,28 +88,31 @@ int socket_set_close_how(int fd, enum transport_close_how how)
     return set_options(fd, list, socket_close_options(how, list));
 }
 
-/* Undoes what socket_close_options lists for `how`. */
-static int undo_close_how(int fd, enum transport_close_how how)
+size_t socket_change_options(enum transport_close_how from, enum transport_close_how how,
+                             struct socket_option list[SOCKET_OPTIONS_MAX])
 {
-    struct socket_option option;
-    switch (how) {
-    case TRANSPORT_CLOSE_PLAIN:
+    if (from == how) {
         return 0;
-    case TRANSPORT_CLOSE_RST:
-        option = (struct socket_option){SOL_SOCKET, SO_LINGER, &option_linger_off,
-                                        sizeof(option_linger_off)};
-        return set_options(fd, &option, 1);
-    case TRANSPORT_CLOSE_NO_TIMEWAIT:
-        list_int(&option, IPPROTO_TCP, TCP_LINGER2, &option_linger2_default);
-        return set_options(fd, &option, 1);
     }
-    return 0;
+    size_t count = 0;
+    switch (from) {
+    case TRANSPORT_CLOSE_PLAIN:
+        break;
+    case TRANSPORT_CLOSE_RST:
+        list[count++] = (struct socket_option){SOL_SOCKET, SO_LINGER, &option_linger_off,
+                                               sizeof(option_linger_off)};
+        break;
+    case TRANSPORT_CLOSE_NO_TIMEWAIT:
+        list_int(&list[count++], IPPROTO_TCP, TCP_LINGER2, &option_linger2_default);
+        break;
+    }
+    return count + socket_close_options(how, list + count);
 }
 
 int socket_change_close_how(int fd, enum transport_close_how from, enum transport_close_how how)
 {
-    int rc = undo_close_how(fd, from);
-    return rc != 0 ? rc : socket_set_close_how(fd, how);
+    struct socket_option list[SOCKET_OPTIONS_MAX];
+    return set_options(fd, list, socket_change_options(from, how, list));
 }
 
 int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,

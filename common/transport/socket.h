@@ -43,6 +43,11 @@ int socket_listen(struct endpoint *address, const struct transport_listen_option
 int socket_open_client(const struct flow *flow, const struct transport_conn_options *options,
                        int flags);
 
+/* Lists the options that make close() act as `how` on a socket that was set up to act as `from`; returns
+ * how many (0 when they are the same). */
+size_t socket_change_options(enum transport_close_how from, enum transport_close_how how,
+                             struct socket_option list[SOCKET_OPTIONS_MAX]);
+
 /* Makes close() of this descriptor, which was set up to act as `from`, act as `how`. Returns 0 or
  * -errno. */
 int socket_change_close_how(int fd, enum transport_close_how from, enum transport_close_how how);

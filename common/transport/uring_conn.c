@@ -172,29 +172,30 @@ static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
     io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CLOSE, conn->head.handle));
 }
 
-/* Sets the option that makes close() act as asked for, where the socket was set up for another way.
- */
+/* Sets the options that make close() act as asked for, where the socket was set up for another way. */
 static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
                           enum transport_close_how how)
 {
-    struct socket_option option[SOCKET_OPTIONS_MAX];
-    if (how == conn->how) {
-        return;
-    }
-    if (socket_close_options(how, option) == 0 ||
-        (conn->direct && !uring_has(engine, URING_FEATURE_SETSOCKOPT_OP))) {
-        ENGINE_COUNT(&engine->head, close_how_unavailable);
+    struct socket_option list[SOCKET_OPTIONS_MAX];
+    size_t count = socket_change_options(conn->how, how, list);
+    if (count == 0) {
         return;
     }
     if (!conn->direct) {
-        if (socket_set_close_how(conn->file, how) != 0) {
+        if (socket_change_close_how(conn->file, conn->how, how) != 0) {
             ENGINE_COUNT(&engine->head, option_failed);
         }
         return;
     }
-    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    uring_prep_setsockopt(sqe, conn->file, &option[0]);
-    uring_conn_sqe_set(sqe, conn, URING_OP_CANCEL);
+    if (!uring_has(engine, URING_FEATURE_SETSOCKOPT_OP)) {
+        ENGINE_COUNT(&engine->head, close_how_unavailable);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+        uring_prep_setsockopt(sqe, conn->file, &list[i]);
+        uring_conn_sqe_set(sqe, conn, URING_OP_CANCEL);
+    }
 }
 
 /* Begins the close, once nothing of the set-up is in the kernel any more. */
