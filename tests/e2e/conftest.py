@@ -18,3 +18,15 @@ def program(name, variable="FINWAIT_BIN_DIR", default="build-asan/bin"):
 def release_program(name):
     """Path of one of our programs in the release build, for figures that sanitizers would spoil."""
     return program(name, "FINWAIT_RELEASE_BIN_DIR", "build/bin")
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """A network namespace of the test's own, and a keeper of all that it starts there."""
+    from harness import Namespace, Stage  # it imports from here
+    with Namespace():
+        keeper = Stage(tmp_path)
+        try:
+            yield keeper
+        finally:
+            keeper.close()
