@@ -197,7 +197,7 @@ int main(int argc, char **argv)
     struct loadgen_options options;
     struct cli_given given;
     struct failure failure;
-    switch (cli_parse(&loadgen_program, argc, argv, &options, &given, &failure)) {
+    switch (cli_parse(&loadgen_program, argv, &options, &given, &failure)) {
     case CLI_HELP:
         cli_print_help(&loadgen_program, stdout);
         return 0;

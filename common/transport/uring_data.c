@@ -62,6 +62,14 @@ static bool may_receive(const struct uring_engine *engine, const struct uring_co
            conn->held < engine->head.config.read_credit;
 }
 
+/* A multishot receive must end by itself where the credit does: the kernel may fill every buffer
+ * that there is before we see the first. */
+static bool recv_goes_on(const struct uring_engine *engine, const struct uring_conn *conn)
+{
+    return !conn->pull && !conn->recv_single && uring_has(engine, URING_FEATURE_RECV_MULTISHOT) &&
+           uring_has(engine, URING_FEATURE_RECV_LIMIT);
+}
+
 void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
 {
     if (!may_receive(engine, conn)) {
@@ -75,8 +83,9 @@ void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
     }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_recv(sqe, conn->file, NULL, 0, 0);
-    if (!conn->pull && !conn->recv_single && uring_has(engine, URING_FEATURE_RECV_MULTISHOT)) {
-        sqe->ioprio |= IORING_RECV_MULTISHOT;
+    if (recv_goes_on(engine, conn)) {
+        uint32_t buffers = engine->head.config.read_credit - conn->held;
+        uring_set_recv_multishot(sqe, buffers * engine->head.config.buffer_bytes);
     }
     uring_conn_sqe_set(sqe, conn, URING_OP_RECV);
     sqe->flags |= IOSQE_BUFFER_SELECT;
