@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "loadgen/features.h"
 #include "loadgen/options.h"
+#include "loadgen/outputs.h"
 #include "loadgen/report.h"
 #include "loadgen/run.h"
 #include "report/report.h"
@@ -135,13 +136,27 @@ static int choose_engine(struct plan *plan, struct failure *why)
     return rc;
 }
 
+/* Finds what would spoil the report before there is one. */
+static int check_report(const struct loadgen_options *options, struct gates *gates,
+                        struct failure *failure)
+{
+    int rc = gates_parse(gates, &options->fail_if, failure);
+    if (rc == 0 && options->json != NULL) {
+        rc = outputs_check("--json", options->json, failure);
+    }
+    if (rc == 0 && options->hgrm != NULL) {
+        rc = outputs_check("--hgrm", options->hgrm, failure);
+    }
+    return rc;
+}
+
 static int generate(const struct loadgen_options *options, const struct cli_given *given, int argc,
                     char *const *argv)
 {
     struct failure failure;
     struct gates gates;
     struct plan plan;
-    int rc = gates_parse(&gates, &options->fail_if, &failure);
+    int rc = check_report(options, &gates, &failure);
     rc = rc != 0 ? rc : plan_make(&plan, options, given, &failure);
     if (rc != 0) {
         log_line(LOADGEN_NAME, "%s", failure.text);
@@ -182,7 +197,7 @@ int main(int argc, char **argv)
     struct loadgen_options options;
     struct cli_given given;
     struct failure failure;
-    switch (cli_parse(&loadgen_program, argc, argv, &options, &given, &failure)) {
+    switch (cli_parse(&loadgen_program, argv, &options, &given, &failure)) {
     case CLI_HELP:
         cli_print_help(&loadgen_program, stdout);
         return 0;

@@ -15,6 +15,17 @@ static bool was_given(const struct cli_given *given, const char *name)
     return cli_was_given(&loadgen_program, given, name);
 }
 
+/* Puts the option's name before what a parser of single values said. Passes `rc` on. */
+static int name_option(int rc, const char *option, struct failure *failure)
+{
+    char text[FAILURE_TEXT_MAX];
+    if (rc == 0) {
+        return 0;
+    }
+    memcpy(text, failure->text, sizeof(text));
+    return failure_set(failure, -rc, "%s %s", option, text);
+}
+
 static int plan_targets(struct plan *plan, struct failure *failure)
 {
     const struct loadgen_options *options = &plan->options;
@@ -26,6 +37,7 @@ static int plan_targets(struct plan *plan, struct failure *failure)
     }
     for (uint32_t i = 0; i < options->allow_targets.count; i++) {
         int rc = ip_range_parse(&allowed[i], options->allow_targets.values[i], failure);
+        rc = name_option(rc, "--allow-target", failure);
         if (rc != 0) {
             return rc;
         }
@@ -33,6 +45,7 @@ static int plan_targets(struct plan *plan, struct failure *failure)
     for (uint32_t i = 0; i < options->targets.count; i++) {
         struct endpoint *target = &plan->targets[i];
         int rc = endpoint_parse(target, options->targets.values[i], failure);
+        rc = name_option(rc, "--target", failure);
         if (rc == 0 && target->port == 0) {
             rc = failure_set(failure, EINVAL, "--target %s: port 0; use 1 to 65535",
                              options->targets.values[i]);
@@ -60,7 +73,7 @@ static int plan_cpus(struct plan *plan, struct failure *failure)
         plan->cpus = allowed;
         return 0;
     }
-    rc = cpu_list_parse(&plan->cpus, text, failure);
+    rc = name_option(cpu_list_parse(&plan->cpus, text, failure), "--cpus", failure);
     if (rc != 0) {
         return rc;
     }
@@ -198,7 +211,7 @@ static int plan_ports(struct plan *plan, struct failure *failure)
         plan->ports_by_kernel = true;
         return 0;
     }
-    return port_range_parse(&plan->ports, text, failure);
+    return name_option(port_range_parse(&plan->ports, text, failure), "--ports", failure);
 }
 
 /* Every target needs a source of its own family. Without a planner sources just take turns, so that
@@ -230,7 +243,8 @@ static int plan_sources(struct plan *plan, struct failure *failure)
     }
     for (uint32_t i = 0; i < list->count; i++) {
         struct ip_range range;
-        int rc = ip_range_parse(&range, list->values[i], failure);
+        int rc =
+            name_option(ip_range_parse(&range, list->values[i], failure), "--sources", failure);
         if (rc == 0) {
             rc = sources_add(&plan->sources, &range, failure);
         }

@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 {
     struct server_options options;
     struct failure failure;
-    switch (options_parse(&options, argc, argv, &failure)) {
+    switch (options_parse(&options, argv, &failure)) {
     case CLI_HELP:
         cli_print_help(&server_program, stdout);
         return EXIT_OK;

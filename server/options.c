@@ -319,11 +319,11 @@ static int parse_closing(struct server_options *options, const struct cli_given 
     return rc;
 }
 
-enum cli_outcome options_parse(struct server_options *options, int argc, char *const *argv,
+enum cli_outcome options_parse(struct server_options *options, char *const *argv,
                                struct failure *failure)
 {
     struct cli_given given;
-    enum cli_outcome outcome = cli_parse(&server_program, argc, argv, options, &given, failure);
+    enum cli_outcome outcome = cli_parse(&server_program, argv, options, &given, failure);
     if (outcome != CLI_RUN) {
         return outcome;
     }

@@ -46,9 +46,9 @@ struct server_options {
 
 extern const struct cli_program server_program;
 
-/* Parses and checks a command line. Returns what to do; with CLI_BAD the failure's text is the line
- * to print. Files are not opened yet. */
-enum cli_outcome options_parse(struct server_options *options, int argc, char *const *argv,
+/* Parses and checks a command line, which ends in NULL. Returns what to do; with CLI_BAD the
+ * failure's text is the line to print. Files are not opened yet. */
+enum cli_outcome options_parse(struct server_options *options, char *const *argv,
                                struct failure *failure);
 
 /* Reads "64B", "1KiB", "1echo" or "3echoes". Returns 0 or -EINVAL with the text set. */

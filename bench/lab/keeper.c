@@ -14,10 +14,14 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "netns.h"
+
+/* How often a group is looked at whose first process has ended. */
+#define GROUP_POLL_NS (5 * NS_PER_MS)
 
 /* The exit code of a program that could not be executed, as shells have it. */
 #define CODE_NOT_EXECUTED 127
@@ -255,18 +259,41 @@ void child_signal(const struct child *child, int number)
     kill(child->own_group ? -child->pid : child->pid, number);
 }
 
+/* Tells whether nobody of the child's group is left. A shell ends at once by SIGTERM, while the
+ * program that it started may still be at its last report. */
+static bool group_gone(const struct child *child)
+{
+    while (waitpid(-child->pid, NULL, WNOHANG) > 0) {
+        /* Orphans of the group are ours to reap. */
+    }
+    return kill(-child->pid, 0) != 0 && errno == ESRCH;
+}
+
+static void group_wait(const struct child *child, uint64_t deadline_ns)
+{
+    const struct timespec pause = {.tv_nsec = (long)GROUP_POLL_NS};
+    while (!group_gone(child) && clock_now_ns() < deadline_ns) {
+        nanosleep(&pause, NULL);
+    }
+    kill(-child->pid, SIGKILL);
+}
+
 void child_stop(struct child *child, struct keeper *keeper, uint64_t grace_ns)
 {
     if (child->pid == 0) {
         return;
     }
     if (!child_reap(child)) {
+        uint64_t deadline_ns = clock_now_ns() + grace_ns;
         child_signal(child, SIGTERM);
-        if (keeper_wait(keeper, child, clock_now_ns() + grace_ns) != WAIT_ENDED) {
+        if (keeper_wait(keeper, child, deadline_ns) != WAIT_ENDED) {
             child_signal(child, SIGKILL);
             while (keeper_wait(keeper, child, CLOCK_NEVER) != WAIT_ENDED) {
                 /* Nothing but its end is of interest now. */
             }
+        }
+        if (child->own_group) {
+            group_wait(child, deadline_ns);
         }
     }
     close(child->pid_fd);

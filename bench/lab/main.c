@@ -15,12 +15,6 @@
 #define PROGRAM "finwait-lab"
 #define CODE_USAGE 2
 
-/* A command line split at its first "--". */
-struct split {
-    int argc;       /* of what stands before */
-    char **command; /* what stands after; points at argv's final NULL when nothing does */
-};
-
 static int body_run(struct keeper *keeper, const void *options)
 {
     return run_in_namespace(keeper, options);
@@ -47,21 +41,24 @@ static void print_usage(FILE *out)
             "Nothing on the host changes, and nothing is left behind.\n");
 }
 
-static struct split split_arguments(int argc, char **argv)
+/* Ends a command line at its first "--". Returns what stood behind; it points at argv's final NULL
+ * when nothing does. */
+static char **split_command(char **argv)
 {
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            return (struct split){.argc = i, .command = &argv[i + 1]};
-        }
+    while (*argv != NULL && strcmp(*argv, "--") != 0) {
+        argv++;
     }
-    return (struct split){.argc = argc, .command = &argv[argc]};
+    if (*argv != NULL) {
+        *argv++ = NULL;
+    }
+    return argv;
 }
 
 /* Parses a command's options. Returns -1 to go on, else the exit code. */
-static int parse(const struct cli_program *program, int argc, char **argv, void *options)
+static int parse(const struct cli_program *program, char **argv, void *options)
 {
     struct failure failure;
-    switch (cli_parse(program, argc, argv, options, NULL, &failure)) {
+    switch (cli_parse(program, argv, options, NULL, &failure)) {
     case CLI_RUN:
         return -1;
     case CLI_HELP:
@@ -91,26 +88,26 @@ static int launch(int (*body)(struct keeper *keeper, const void *options), const
     return code;
 }
 
-static int command_run(int argc, char **argv)
+static int command_run(char **argv)
 {
-    struct split split = split_arguments(argc, argv);
+    char **command = split_command(argv);
     struct run_options options;
-    int code = parse(&run_program, split.argc, argv, &options);
+    int code = parse(&run_program, argv, &options);
     if (code >= 0) {
         return code;
     }
-    if (split.command[0] == NULL) {
+    if (command[0] == NULL) {
         log_line(run_program.name, "no command; put it after --, as in finwait-lab run -- ss -s");
         return CODE_USAGE;
     }
-    options.command = split.command;
+    options.command = command;
     return launch(body_run, &options);
 }
 
-static int command_pair(int argc, char **argv)
+static int command_pair(char **argv)
 {
     struct pair_options options;
-    int code = parse(&pair_program, argc, argv, &options);
+    int code = parse(&pair_program, argv, &options);
     if (code >= 0) {
         return code;
     }
@@ -122,10 +119,10 @@ static int command_pair(int argc, char **argv)
     return launch(body_pair, &options);
 }
 
-static int command_demo(int argc, char **argv)
+static int command_demo(char **argv)
 {
     struct demo_options options;
-    int code = parse(&demo_program, argc, argv, &options);
+    int code = parse(&demo_program, argv, &options);
     return code >= 0 ? code : launch(body_demo, &options);
 }
 
@@ -133,13 +130,13 @@ int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "demo") == 0) {
-        return command_demo(argc - 1, argv + 1);
+        return command_demo(argv + 1);
     }
     if (strcmp(command, "run") == 0) {
-        return command_run(argc - 1, argv + 1);
+        return command_run(argv + 1);
     }
     if (strcmp(command, "pair") == 0) {
-        return command_pair(argc - 1, argv + 1);
+        return command_pair(argv + 1);
     }
     if (strcmp(command, "--help") == 0) {
         print_usage(stdout);

@@ -78,10 +78,10 @@ enum cli_outcome {
 };
 
 /* Fills `options` (a struct of the program's, struct_bytes long; zeroed first, then the defaults,
- * then argv). `given` may be NULL. Positional arguments are refused. An unknown option names the
- * nearest one. */
-enum cli_outcome cli_parse(const struct cli_program *program, int argc, char *const *argv,
-                           void *options, struct cli_given *given, struct failure *failure);
+ * then argv, which begins with the program's name and ends in NULL as main's does). `given` may be
+ * NULL. Positional arguments are refused. An unknown option names the nearest one. */
+enum cli_outcome cli_parse(const struct cli_program *program, char *const *argv, void *options,
+                           struct cli_given *given, struct failure *failure);
 
 /* Tells whether an option was given. Requires a name of the table. */
 bool cli_was_given(const struct cli_program *program, const struct cli_given *given,

@@ -19,7 +19,6 @@ const struct cli_builtin cli_builtins[CLI_BUILTIN_COUNT] = {
 /* One parse: what every step needs. */
 struct walk {
     const struct cli_program *program;
-    int argc;
     char *const *argv;
     int next; /* index of the argument to read next */
     void *options;
@@ -133,7 +132,7 @@ static int take_value(struct walk *walk, const struct cli_option *option,
         return 0;
     }
     /* What begins with dashes is the next option; such a value can be given behind '='. */
-    if (walk->next >= walk->argc || strncmp(walk->argv[walk->next], "--", 2) == 0) {
+    if (walk->argv[walk->next] == NULL || strncmp(walk->argv[walk->next], "--", 2) == 0) {
         char metavar[128];
         cli_format_metavar(option, metavar, sizeof metavar);
         return failure_set(walk->failure, EINVAL, "--%s: the value is missing; use --%s %s",
@@ -213,20 +212,19 @@ static enum cli_outcome parse_argument(struct walk *walk)
     return CLI_BAD;
 }
 
-enum cli_outcome cli_parse(const struct cli_program *program, int argc, char *const *argv,
-                           void *options, struct cli_given *given, struct failure *failure)
+enum cli_outcome cli_parse(const struct cli_program *program, char *const *argv, void *options,
+                           struct cli_given *given, struct failure *failure)
 {
     ASSERT(program->option_count <= OPTIONS_MAX);
     struct walk walk = {.program = program,
-                        .argc = argc,
                         .argv = argv,
-                        .next = 1,
+                        .next = argv[0] != NULL ? 1 : 0, /* execve allows an empty argv */
                         .options = options,
                         .failure = failure};
     memset(options, 0, program->struct_bytes);
     set_defaults(program, options);
     enum cli_outcome outcome = CLI_RUN;
-    while (outcome == CLI_RUN && walk.next < argc) {
+    while (outcome == CLI_RUN && argv[walk.next] != NULL) {
         outcome = parse_argument(&walk);
     }
     if (given != NULL) {

@@ -34,9 +34,10 @@ static int run(const struct stat_options *options)
 
 int main(int argc, char **argv)
 {
+    (void)argc; /* argv ends in NULL */
     struct stat_options options;
     struct failure failure = {0};
-    switch (cli_parse(&stat_program, argc, argv, &options, NULL, &failure)) {
+    switch (cli_parse(&stat_program, argv, &options, NULL, &failure)) {
     case CLI_RUN:
         return run(&options);
     case CLI_HELP:

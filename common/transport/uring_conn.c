@@ -1,4 +1,5 @@
-/* Connections of the io_uring engine: set-up, connect, shutdown, close. Data is in uring_data.c. */
+/* Connections of the io_uring engine: connected, shut down, closed. Set-up is in uring_setup.c,
+ * data in uring_data.c. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,85 +36,6 @@ void uring_conn_sqe_set(struct io_uring_sqe *sqe, const struct uring_conn *conn,
     }
 }
 
-static void connect_issue(struct uring_engine *engine, struct uring_conn *conn)
-{
-    uring_conn_state_set(conn, URING_CONN_CONNECTING);
-    engine_connecting(&engine->head, &conn->head, clock_now_ns());
-    if (conn->state == URING_CONN_CLOSING) {
-        return;
-    }
-    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    socklen_t length =
-        conn->target.any.sa_family == AF_INET ? sizeof(conn->target.v4) : sizeof(conn->target.v6);
-    io_uring_prep_connect(sqe, conn->file, &conn->target.any, length);
-    uring_conn_sqe_set(sqe, conn, URING_OP_CONNECT);
-}
-
-static void setup_link(struct io_uring_sqe *sqe, struct uring_conn *conn, bool last)
-{
-    uring_conn_sqe_set(sqe, conn, URING_OP_SETUP);
-    if (!last) {
-        sqe->flags |= IOSQE_IO_LINK;
-    }
-}
-
-/* Queues socket, options and bind as a chain: the first that fails ends it, with its own errno. */
-static void setup_in_ring(struct uring_engine *engine, struct uring_conn *conn)
-{
-    struct socket_option list[SOCKET_OPTIONS_MAX];
-    bool bound = conn->source.any.sa_family != AF_UNSPEC;
-    size_t count = socket_connect_options(&conn->options, bound, list);
-    uring_reserve(&uring_conn_ring(engine, conn)->uring, (uint32_t)count + 2);
-    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    io_uring_prep_socket_direct(sqe, conn->target.any.sa_family, SOCK_STREAM, IPPROTO_TCP,
-                                (unsigned)conn->file, 0);
-    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_SOCKET, conn->head.handle));
-    sqe->flags |= IOSQE_IO_LINK;
-    for (size_t i = 0; i < count; i++) {
-        sqe = uring_conn_sqe(engine, conn);
-        uring_prep_setsockopt(sqe, conn->file, &list[i]);
-        setup_link(sqe, conn, i + 1 == count && !bound);
-    }
-    if (bound) {
-        socklen_t length = conn->source.any.sa_family == AF_INET ? sizeof(conn->source.v4)
-                                                                 : sizeof(conn->source.v6);
-        sqe = uring_conn_sqe(engine, conn);
-        uring_prep_bind(sqe, conn->file, &conn->source.any, length);
-        setup_link(sqe, conn, true);
-    }
-}
-
-/* Makes the socket by plain calls and puts it into the ring's table where it is to live there. */
-static int setup_by_calls(struct uring_engine *engine, struct uring_conn *conn,
-                          const struct flow *flow)
-{
-    struct uring_ring *ring = uring_conn_ring(engine, conn);
-    int fd = socket_open_client(flow, &conn->options, 0);
-    ENGINE_ADD(&engine->head, syscalls, 3);
-    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
-        return fd;
-    }
-    if (fd >= 0 && conn->direct) {
-        int rc = io_uring_register_files_update(&ring->uring.ring, (unsigned)conn->file, &fd, 1);
-        close(fd);
-        fd = rc == 1 ? conn->file : rc;
-    }
-    conn->has_file = fd >= 0;
-    conn->error = fd < 0 ? -fd : 0;
-    conn->file = fd >= 0 ? fd : conn->file;
-    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    io_uring_prep_nop(sqe);
-    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_SETUP, conn->head.handle));
-    return 0;
-}
-
-static bool setup_fits_ring(const struct uring_engine *engine)
-{
-    return uring_has(engine, URING_FEATURE_SOCKET_OP) &&
-           uring_has(engine, URING_FEATURE_SETSOCKOPT_OP) &&
-           uring_has(engine, URING_FEATURE_BIND_OP);
-}
-
 void uring_conn_init(struct uring_conn *conn, uint32_t ring,
                      const struct transport_conn_options *options)
 {
@@ -122,33 +44,6 @@ void uring_conn_init(struct uring_conn *conn, uint32_t ring,
     conn->how = options->close_how;
     conn->pull = options->pull;
     conn->queue_first = URING_QUEUE_END;
-}
-
-int uring_connect(struct transport *transport, struct transport_conn *base, const struct flow *flow,
-                  const struct transport_conn_options *options)
-{
-    struct uring_engine *engine = uring_engine_of(transport);
-    struct uring_conn *conn = (struct uring_conn *)base;
-    conn->direct = uring_has(engine, URING_FEATURE_DIRECT);
-    if (conn->direct) {
-        int rc = uring_rings_for_connect(engine);
-        if (rc != 0) {
-            return rc;
-        }
-        conn->file = uring_slot_take(engine->rings[engine->connect_ring]);
-    }
-    uring_conn_init(conn, engine->connect_ring, options);
-    socket_address_set(&conn->source, &flow->source);
-    socket_address_set(&conn->target, &flow->target);
-    if (conn->direct && setup_fits_ring(engine)) {
-        setup_in_ring(engine, conn);
-        return 0;
-    }
-    int rc = setup_by_calls(engine, conn, flow);
-    if (rc != 0 && conn->direct) {
-        uring_slot_give(engine->rings[engine->connect_ring], conn->file);
-    }
-    return rc;
 }
 
 /* Queues close(), and before it the end of what is still in the kernel: a pending operation would
@@ -221,10 +116,10 @@ void uring_close_conn(struct transport *transport, struct transport_conn *base,
 {
     struct uring_engine *engine = uring_engine_of(transport);
     struct uring_conn *conn = (struct uring_conn *)base;
-    bool in_setup = conn->state == URING_CONN_SETUP;
+    bool in_setup = conn->state == URING_CONN_SETUP && (conn->pending != 0 || conn->deferred);
     uring_conn_state_set(conn, URING_CONN_CLOSING);
     conn->how_wanted = how;
-    if (!in_setup || conn->pending == 0) {
+    if (!in_setup) {
         close_start(engine, conn);
     }
 }
@@ -243,32 +138,6 @@ void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn)
     engine_closed(&engine->head, &conn->head, conn->closed_ns, conn->error);
 }
 
-void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result)
-{
-    conn->has_file = result >= 0;
-    uring_on_setup(engine, conn, result);
-}
-
-void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result)
-{
-    conn->pending--;
-    if (result < 0 && conn->error == 0 && result != -ECANCELED) {
-        conn->error = -result;
-    }
-    if (conn->pending != 0) {
-        return;
-    }
-    if (conn->state == URING_CONN_CLOSING) {
-        uring_conn_settle(engine, conn);
-    } else if (conn->error != 0) {
-        int error = conn->error;
-        conn->error = 0;
-        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SETUP, error);
-    } else {
-        connect_issue(engine, conn);
-    }
-}
-
 void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result)
 {
     conn->pending--;
@@ -285,12 +154,31 @@ void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int 
     }
 }
 
+/* A ring hands every shutdown to a worker thread of the kernel's, which costs more than the call.
+ */
+static int shutdown_by_call(struct uring_engine *engine, const struct uring_conn *conn)
+{
+    ENGINE_COUNT(&engine->head, syscalls);
+    return shutdown(conn->file, SHUT_WR) == 0 ? 0 : errno;
+}
+
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn)
 {
+    conn->shut_done = true;
+    if (!conn->direct) {
+        conn->error = shutdown_by_call(engine, conn);
+        if (conn->error == 0) {
+            return;
+        }
+        /* The failure is an event, and those come from completions. */
+        struct io_uring_sqe *nop = uring_conn_sqe(engine, conn);
+        io_uring_prep_nop(nop);
+        io_uring_sqe_set_data64(nop, uring_user_data(URING_OP_SHUTDOWN, conn->head.handle));
+        return;
+    }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_shutdown(sqe, conn->file, SHUT_WR);
     uring_conn_sqe_set(sqe, conn, URING_OP_SHUTDOWN);
-    conn->shut_done = true;
 }
 
 void uring_shutdown_write(struct transport *transport, struct transport_conn *base)
@@ -309,8 +197,9 @@ void uring_shutdown_write(struct transport *transport, struct transport_conn *ba
 void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result)
 {
     conn->pending--;
-    if (result < 0) {
-        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, -result);
+    int error = conn->direct ? -result : conn->error;
+    if (error > 0) {
+        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, error);
     }
     uring_conn_settle(engine, conn);
 }
@@ -323,6 +212,8 @@ void uring_on_close(struct uring_engine *engine, struct uring_conn *conn, int re
     conn->error = result < 0 ? -result : 0;
     if (conn->direct) {
         uring_slot_give(uring_conn_ring(engine, conn), conn->file);
+    } else if (conn->has_file) {
+        engine->plain_count--;
     }
     engine->accept_short = engine->accept_short || engine->listener_count != 0;
     engine->accept_retry_ns = 0;

@@ -2,6 +2,7 @@
 #include "transport/uring_engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,6 +27,16 @@ static uint32_t table_size(const struct transport_config *config)
     return size < URING_TABLE_MAX ? (uint32_t)size : URING_TABLE_MAX;
 }
 
+/* Descriptors from here on are for what else a process needs: rings, listeners, reports. */
+static int descriptors_plenty(void)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t kept = limit.rlim_cur / 8 > 32 ? limit.rlim_cur / 8 : 32;
+    rlim_t plenty = limit.rlim_cur > kept ? limit.rlim_cur - kept : 0;
+    return plenty < INT_MAX ? (int)plenty : INT_MAX;
+}
+
 /* Waits for a signal on an eventfd by reading it in the first ring. */
 void uring_wake_arm(struct uring_engine *engine, int fd, uint64_t *value, uint64_t which)
 {
@@ -47,6 +58,8 @@ int uring_engine_open(struct transport **transport, const struct transport_confi
         return failure_set(failure, ENOMEM, "out of memory for a worker");
     }
     engine->features = features;
+    engine->plain_max = UINT32_MAX;
+    engine->descriptors_plenty = descriptors_plenty();
     engine->table_wanted = uring_has(engine, URING_FEATURE_DIRECT) ? table_size(config) : 0;
     rc = engine_init(&engine->head, &uring_ops, config, sizeof(struct uring_conn));
     if (rc != 0) {
@@ -235,6 +248,7 @@ static void rings_count(struct uring_engine *engine)
 static int poll_rings(struct transport *transport, uint64_t until_ns)
 {
     struct uring_engine *engine = uring_engine_of(transport);
+    uring_setup_deferred(engine);
     if (engine->accept_short) {
         uring_accept_arm(engine);
     }

@@ -69,6 +69,7 @@ struct uring_conn {
     uint8_t ring;
     bool direct; /* `file` is a slot of the ring's table, else a descriptor */
     bool has_file;
+    bool deferred; /* set up; connect follows from the next poll */
     bool pull;
     bool recv_wanted; /* pull: asked for */
     bool recv_armed;
@@ -92,8 +93,9 @@ struct uring_conn {
     uint32_t data_next; /* the queue's link behind it */
     uint32_t queue_first;
     uint32_t queue_last;
-    uint64_t sent;         /* bytes of queue_first that are out */
-    uint64_t starved_next; /* handle */
+    uint64_t sent;          /* bytes of queue_first that are out */
+    uint64_t starved_next;  /* handle */
+    uint64_t deferred_next; /* handle */
     union socket_address source;
     union socket_address target;
     struct transport_conn_options options;
@@ -132,6 +134,10 @@ struct uring_engine {
     struct uring_ring *rings[URING_RINGS_MAX];
     uint32_t accept_ring;
     uint32_t connect_ring;
+    uint32_t plain_count;                   /* connections on descriptors of their own */
+    uint32_t plain_max;                     /* how many there were when descriptors got short */
+    int descriptors_plenty;                 /* a descriptor below this says that there are plenty */
+    uint64_t deferred_first, deferred_last; /* handles */
     uint32_t listener_count;
     struct uring_listener listeners[TRANSPORT_LISTENERS_MAX];
     bool accept_stopped;
@@ -188,9 +194,14 @@ void uring_listen_stop(struct transport *transport);
 void uring_accept_arm(struct uring_engine *engine);
 void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io_uring_cqe *cqe);
 
-/* uring_conn.c: connections from set-up to close. */
+/* uring_setup.c: client sockets up to connect. */
 int uring_connect(struct transport *transport, struct transport_conn *conn, const struct flow *flow,
                   const struct transport_conn_options *options);
+void uring_setup_deferred(struct uring_engine *engine);
+void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result);
+void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result);
+
+/* uring_conn.c: connections from connect to close. */
 void uring_shutdown_write(struct transport *transport, struct transport_conn *conn);
 void uring_close_conn(struct transport *transport, struct transport_conn *conn,
                       enum transport_close_how how);
@@ -199,8 +210,6 @@ void uring_conn_init(struct uring_conn *conn, uint32_t ring,
 void uring_conn_state_set(struct uring_conn *conn, enum uring_conn_state state);
 void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn);
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn);
-void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result);
-void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_close(struct uring_engine *engine, struct uring_conn *conn, int result);

@@ -171,8 +171,8 @@ void uring_slot_give(struct uring_ring *ring, int32_t slot)
     }
 }
 
-/* Tells how many groups a ring may have: enough for every connection to hold its whole credit, with
- * for what a multishot receive takes before it is stopped. */
+/* Tells how many groups a ring may have: enough for every connection to hold its whole credit,
+ * and some over. */
 static uint32_t groups_max(const struct uring_engine *engine)
 {
     uint64_t buffers =

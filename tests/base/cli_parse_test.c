@@ -34,8 +34,7 @@ static enum cli_outcome line_parse(struct line *line, const char *text)
     for (int i = 0; i < line->argc; i++) {
         line->argv[i] = line->words[i].text;
     }
-    return cli_parse(&program, line->argc, line->argv, &line->options, &line->given,
-                     &line->failure);
+    return cli_parse(&program, line->argv, &line->options, &line->given, &line->failure);
 }
 
 static void line_free(struct line *line)
@@ -283,9 +282,17 @@ static void test_given_and_failure_may_be_left_out(void **state)
     char name[] = "p";
     char bad[] = "--bad";
     char *argv[] = {name, bad, NULL};
-    assert_int_equal(cli_parse(&program, 2, argv, &options, NULL, NULL), CLI_BAD);
-    assert_int_equal(cli_parse(&program, 1, argv, &options, NULL, NULL), CLI_RUN);
-    assert_int_equal(cli_parse(&program, 0, argv, &options, NULL, NULL), CLI_RUN);
+    assert_int_equal(cli_parse(&program, argv, &options, NULL, NULL), CLI_BAD);
+    argv[1] = NULL;
+    assert_int_equal(cli_parse(&program, argv, &options, NULL, NULL), CLI_RUN);
+}
+
+static void test_command_line_may_lack_even_the_program_name(void **state)
+{
+    (void)state;
+    struct options options;
+    char *argv[] = {NULL};
+    assert_int_equal(cli_parse(&program, argv, &options, NULL, NULL), CLI_RUN);
 }
 
 int main(void)
@@ -302,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_list_takes_64_values_and_no_more),
         cmocka_unit_test(test_help_version_and_man_are_every_programs),
         cmocka_unit_test(test_given_and_failure_may_be_left_out),
+        cmocka_unit_test(test_command_line_may_lack_even_the_program_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

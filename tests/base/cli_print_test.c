@@ -152,7 +152,7 @@ static void parse_one(struct options *options, const char *name, const char *val
     struct failure failure;
     snprintf(argument, sizeof argument, "--%s=%s", name, value);
     char *argv[] = {program_name, argument, NULL};
-    if (cli_parse(&program, 2, argv, options, NULL, &failure) != CLI_RUN) {
+    if (cli_parse(&program, argv, options, NULL, &failure) != CLI_RUN) {
         fail_msg("%s", failure.text);
     }
 }

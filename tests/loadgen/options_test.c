@@ -34,7 +34,7 @@ static int make(struct plan *plan, const char *line, struct failure *failure)
     argv[argc] = NULL;
     failure->text[0] = '\0';
     memset(plan, 0, sizeof(*plan));
-    if (cli_parse(&loadgen_program, argc, argv, &options, &given, failure) != CLI_RUN) {
+    if (cli_parse(&loadgen_program, argv, &options, &given, failure) != CLI_RUN) {
         return -EINVAL;
     }
     return plan_make(plan, &options, &given, failure);

@@ -25,7 +25,7 @@ static enum cli_outcome parse(struct server_options *options, const char *line,
         argv[argc++] = word;
     }
     failure->text[0] = '\0';
-    enum cli_outcome outcome = options_parse(options, argc, argv, failure);
+    enum cli_outcome outcome = options_parse(options, argv, failure);
     /* The lists of the options point into this text; the tests look only at what was made of them.
      */
     return outcome;

@@ -18,13 +18,12 @@ static int parse(const char *const *arguments, struct stat_options *options,
 {
     char *argv[ARGUMENTS_MAX + 1] = {(char[]){"finwait-stat"}};
     char texts[ARGUMENTS_MAX][64];
-    int argc = 1;
-    for (; *arguments != NULL; arguments++, argc++) {
+    for (int argc = 1; *arguments != NULL; arguments++, argc++) {
         strncpy(texts[argc], *arguments, sizeof(texts[argc]) - 1);
         texts[argc][sizeof(texts[argc]) - 1] = '\0';
         argv[argc] = texts[argc];
     }
-    if (cli_parse(&stat_program, argc, argv, options, NULL, failure) != CLI_RUN) {
+    if (cli_parse(&stat_program, argv, options, NULL, failure) != CLI_RUN) {
         return -EINVAL;
     }
     /* The budget is taken before the texts go; the ports become sets. */
