@@ -12,6 +12,8 @@ SOURCE = (Path(ROOT) / "common/uring/features.def").read_text(encoding="utf-8")
 FEATURES = re.findall(r'^FEATURE\(\w+, "([\w-]+)"', SOURCE, re.M)
 # What a 6.1 kernel, Debian 12's own, has no operation for.
 OF_6_1 = ("setsockopt-op", "bind-op")
+OF_EPOLL = ("epoll-pwait2",)
+SOURCES = {"fin": "127.0.1.1", "close": "127.0.1.2", "rst": "127.0.1.3"}
 COUNT = 300
 ALONE = [(name,) for name in FEATURES]
 
@@ -35,13 +37,18 @@ def test_features_are_shown_and_those_forced_off_are_marked(stage, name):
     for feature in FEATURES:
         shown = read_features(stage, name, "--engine", "uring", "--without-feature", feature)
         assert shown[feature] == "off", feature
-    assert read_features(stage, name, "--engine", "epoll") == {}
+    of_epoll = read_features(stage, name, "--engine", "epoll")
+    assert list(of_epoll) == list(OF_EPOLL)
+    for feature in OF_EPOLL:
+        shown = read_features(stage, name, "--engine", "epoll", "--without-feature", feature)
+        assert shown[feature] == "off", feature
 
 
 def churn(stage, server, close, names):
     counters = Counters()
-    result = stage.loadgen("--count", str(COUNT), "--close", close, *without(names),
-                           target=server.address, engine="uring")
+    # Sources of its own: a run must not take over the TIME_WAIT of the one before.
+    result = stage.loadgen("--count", str(COUNT), "--close", close, *without(names), "--sources",
+                           SOURCES[close], target=server.address, engine="uring")
     assert (result["completed"], result["failed"]) == (COUNT, 0)
     assert all(result["features"][name]["state"] == "off" for name in names)
     assert counters.delta("Tcp.ActiveOpens") == COUNT
@@ -85,3 +92,15 @@ def test_a_feature_forced_off_on_one_side_does_not_need_the_other(stage, engine)
                            engine=engine)
     assert (result["completed"], result["failed"]) == (COUNT, 0)
     server.stop()
+
+
+@pytest.mark.parametrize("close", ("fin", "close", "rst"))
+def test_epoll_does_without_its_feature_too(stage, close):
+    server = stage.server(*without(OF_EPOLL), engine="epoll")
+    counters = Counters()
+    result = stage.loadgen("--count", str(COUNT), "--close", close, *without(OF_EPOLL),
+                           target=server.address, engine="epoll")
+    assert (result["completed"], result["failed"]) == (COUNT, 0)
+    assert result["features"][OF_EPOLL[0]]["state"] == "off"
+    assert counters.delta("Tcp.OutRsts") == (COUNT if close == "rst" else 0)
+    assert server.stop()["open_at_end"] == 0
