@@ -110,6 +110,11 @@ static bool closes_by_shutdown(const struct echo_config *config)
     return config->how == ECHO_CLOSE_FIN || config->how == ECHO_CLOSE_HALF;
 }
 
+bool echo_shuts_down(const struct echo_config *config)
+{
+    return config->limit.unit != ECHO_LIMIT_NONE && closes_by_shutdown(config);
+}
+
 bool echo_pulls(const struct echo_config *config)
 {
     bool closes_at_once = config->limit.unit != ECHO_LIMIT_NONE && !closes_by_shutdown(config);

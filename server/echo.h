@@ -120,6 +120,10 @@ void echo_fini(struct echo *echo);
  * that sends requests and never reads. */
 bool echo_pulls(const struct echo_config *config);
 
+/* Tells whether connections will be ended by transport_shutdown_write, for the listener's options.
+ */
+bool echo_shuts_down(const struct echo_config *config);
+
 /* Tells how transport_close will mostly be called, for the listener's options. */
 enum transport_close_how echo_close_how(const struct echo_config *config);
 

@@ -54,6 +54,7 @@ static struct worker_config worker_config_at(const struct server *server, uint32
         .ended_fd = server->control.ended_fd,
         .listen = {.conn = {.close_how = echo_close_how(&server->echo),
                             .pull = echo_pulls(&server->echo),
+                            .shuts_down = echo_shuts_down(&server->echo),
                             .quickack_off = !options->quickack,
                             .fastopen = options->fastopen},
                    .backlog = (uint32_t)options->backlog,

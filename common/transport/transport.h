@@ -128,6 +128,8 @@ struct transport_conn_options {
     bool pull; /* receive only when asked: one DATA (or PEER_FIN) for each transport_recv. Leaves no
                 * receive armed, so that close() takes effect at once. Otherwise receive all the
                 * time */
+    bool shuts_down;   /* transport_shutdown_write will mostly be called: a hint, some engines can
+                        * make   that call cheaper */
     bool quickack_off; /* TCP_QUICKACK 0: let acknowledgements ride on data */
     bool fastopen;     /* TCP_FASTOPEN: on a listener accept, on connect TCP_FASTOPEN_CONNECT */
 };

@@ -11,9 +11,16 @@
 #include "base/assert.h"
 #include "transport/uring_engine.h"
 
-static uint64_t accept_user_data(enum uring_op op, uint32_t listener, bool multishot)
+/* An accept's word: the listener in the low 32 bits, then whether it goes on, and where it puts
+ * sockets. */
+#define ACCEPT_MULTISHOT_BIT (UINT64_C(1) << 32)
+#define ACCEPT_PLAIN_BIT (UINT64_C(1) << 33)
+
+static uint64_t accept_user_data(const struct uring_listener *listener, uint32_t index,
+                                 bool multishot)
 {
-    return uring_user_data(op, (uint64_t)multishot << 32 | listener);
+    return uring_user_data(URING_OP_ACCEPT, (multishot ? ACCEPT_MULTISHOT_BIT : 0) |
+                                                (listener->plain ? ACCEPT_PLAIN_BIT : 0) | index);
 }
 
 static uint32_t singles_armed(const struct uring_engine *engine)
@@ -25,19 +32,19 @@ static uint32_t singles_armed(const struct uring_engine *engine)
     return armed;
 }
 
-/* Counts the slots that a ring has left for accepts; without direct descriptors there is no table.
- */
+/* Counts the slots that a ring has left for accepts. */
 static uint32_t ring_room(const struct uring_engine *engine, uint32_t ring)
 {
-    return uring_has(engine, URING_FEATURE_DIRECT) ? engine->rings[ring]->slots_free : UINT32_MAX;
+    return engine->rings[ring]->slots_free;
 }
 
-/* Counts the connections that may still be accepted: by conns_max, and by the accepting ring's
- * table. */
-static uint32_t accept_room(const struct uring_engine *engine)
+/* Counts the connections that a listener may still accept: by conns_max, and by the accepting
+ * ring's table where they go there. */
+static uint32_t accept_room(const struct uring_engine *engine,
+                            const struct uring_listener *listener)
 {
     uint32_t conns = engine->head.config.conns_max - engine->head.conns.live_count;
-    uint32_t slots = ring_room(engine, engine->accept_ring);
+    uint32_t slots = listener->plain ? UINT32_MAX : ring_room(engine, engine->accept_ring);
     return conns < slots ? conns : slots;
 }
 
@@ -45,7 +52,7 @@ static uint32_t accept_room(const struct uring_engine *engine)
 static void accept_ring_choose(struct uring_engine *engine)
 {
     uint32_t room = ring_room(engine, engine->accept_ring);
-    if (room > engine->table_wanted / 8 + URING_SINGLE_ACCEPTS || room == UINT32_MAX) {
+    if (engine->table_wanted == 0 || room > engine->table_wanted / 8 + URING_SINGLE_ACCEPTS) {
         return;
     }
     for (uint32_t i = 0; i < engine->ring_count; i++) {
@@ -68,7 +75,7 @@ static void multishot_cancel(struct uring_engine *engine, uint32_t index)
     if (listener->multishot && !listener->cancelling) {
         listener->cancelling = true;
         struct io_uring_sqe *sqe = uring_sqe(&engine->rings[listener->ring]->uring);
-        io_uring_prep_cancel64(sqe, accept_user_data(URING_OP_ACCEPT, index, true), 0);
+        io_uring_prep_cancel64(sqe, accept_user_data(listener, index, true), 0);
         io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
     }
 }
@@ -77,11 +84,11 @@ static void accept_issue(struct uring_engine *engine, uint32_t index, bool multi
 {
     struct uring_listener *listener = &engine->listeners[index];
     struct io_uring_sqe *sqe = uring_sqe(&engine->rings[engine->accept_ring]->uring);
-    if (uring_has(engine, URING_FEATURE_DIRECT)) {
+    if (listener->plain) {
+        io_uring_prep_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    } else {
         io_uring_prep_accept(sqe, listener->fd, NULL, NULL, 0);
         sqe->file_index = IORING_FILE_INDEX_ALLOC;
-    } else {
-        io_uring_prep_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
     }
     if (multishot) {
         sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
@@ -89,9 +96,29 @@ static void accept_issue(struct uring_engine *engine, uint32_t index, bool multi
         listener->ring = engine->accept_ring;
     } else {
         listener->singles++;
-        engine->rings[engine->accept_ring]->slots_free--; /* kept for it */
+        engine->rings[engine->accept_ring]->slots_free -= !listener->plain; /* kept for it */
     }
-    io_uring_sqe_set_data64(sqe, accept_user_data(URING_OP_ACCEPT, index, multishot));
+    io_uring_sqe_set_data64(sqe, accept_user_data(listener, index, multishot));
+}
+
+/* Connections that will be shut down are accepted to plain descriptors while there are plenty: a
+ * ring hands every shutdown to a thread of the kernel's, which costs more than the call. */
+static void listener_choose_table(struct uring_engine *engine, uint32_t index)
+{
+    struct uring_listener *listener = &engine->listeners[index];
+    bool plain = listener->plain;
+    if (!uring_has(engine, URING_FEATURE_DIRECT) || !listener->options.shuts_down) {
+        return;
+    }
+    if (plain && engine->plain_count >= engine->plain_max) {
+        plain = false;
+    } else if (!plain && engine->plain_count < engine->plain_max / 2) {
+        plain = true;
+    }
+    if (plain != listener->plain) {
+        multishot_cancel(engine, index); /* by its old word */
+        listener->plain = plain;
+    }
 }
 
 /* Arms what one listener should have armed, given the room that is left. */
@@ -111,7 +138,7 @@ static void listener_arm(struct uring_engine *engine, uint32_t index, bool plent
     uint32_t share = URING_SINGLE_ACCEPTS;
     while (listener->singles < share &&
            engine->head.conns.live_count + singles_armed(engine) < engine->head.config.conns_max &&
-           ring_room(engine, engine->accept_ring) > 0) {
+           accept_room(engine, listener) > 0) {
         accept_issue(engine, index, false);
     }
 }
@@ -127,12 +154,15 @@ void uring_accept_arm(struct uring_engine *engine)
         return;
     }
     accept_ring_choose(engine);
+    bool paused = engine->listener_count != 0 && singles_armed(engine) == 0;
     for (uint32_t i = 0; i < engine->listener_count; i++) {
+        struct uring_listener *listener = &engine->listeners[i];
+        listener_choose_table(engine, i);
         bool plenty = uring_has(engine, URING_FEATURE_ACCEPT_MULTISHOT) &&
-                      accept_room(engine) / engine->listener_count > engine->listeners[i].backlog;
+                      accept_room(engine, listener) / engine->listener_count > listener->backlog;
         listener_arm(engine, i, plenty);
+        paused = paused && accept_room(engine, listener) == 0;
     }
-    bool paused = accept_room(engine) == 0 && singles_armed(engine) == 0;
     if (paused && !engine->accept_paused) {
         ENGINE_COUNT(&engine->head, accept_paused);
     }
@@ -153,8 +183,11 @@ int uring_listen(struct transport *transport, struct endpoint *address,
         return fd;
     }
     *listener = engine->listener_count++;
-    engine->listeners[*listener] =
-        (struct uring_listener){.fd = fd, .options = options->conn, .backlog = options->backlog};
+    engine->listeners[*listener] = (struct uring_listener){
+        .fd = fd,
+        .options = options->conn,
+        .backlog = options->backlog,
+        .plain = !uring_has(engine, URING_FEATURE_DIRECT) || options->conn.shuts_down};
     uring_accept_arm(engine);
     return 0;
 }
@@ -192,9 +225,9 @@ static void accepted_drop(struct uring_engine *engine, uint32_t ring, int file, 
     io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
 }
 
-static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index, int file)
+static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index, bool direct,
+                     int file)
 {
-    bool direct = uring_has(engine, URING_FEATURE_DIRECT);
     struct uring_conn *conn = (struct uring_conn *)engine_conn_new(&engine->head);
     if (conn == NULL) {
         accepted_drop(engine, ring, file, direct);
@@ -204,6 +237,12 @@ static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index,
     conn->direct = direct;
     conn->has_file = true;
     conn->file = file;
+    if (!direct) {
+        engine->plain_count++;
+        if (file >= engine->descriptors_plenty) {
+            engine->plain_max = engine->plain_count;
+        }
+    }
     uring_conn_state_set(conn, URING_CONN_OPEN);
     engine_accepted(&engine->head, &conn->head, index);
     uring_recv_arm(engine, conn);
@@ -216,13 +255,18 @@ static void accept_back_off(struct uring_engine *engine)
     ENGINE_COUNT(&engine->head, accept_paused);
 }
 
-static void accept_failed(struct uring_engine *engine, int error)
+static void accept_failed(struct uring_engine *engine, const struct uring_listener *listener,
+                          int error)
 {
     switch (error) {
     case ECANCELED:
         break;
     case ENFILE: /* the table is full, and the connection is gone; or the system is full */
     case EMFILE: /* no descriptor; the connection stays in the backlog */
+        if (listener->plain && uring_has(engine, URING_FEATURE_DIRECT)) {
+            engine->plain_max = engine->plain_count; /* on with the table */
+            break;
+        }
         ENGINE_COUNT(&engine->head, accept_no_slot);
         accept_back_off(engine);
         break;
@@ -240,21 +284,21 @@ static void accept_failed(struct uring_engine *engine, int error)
 void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io_uring_cqe *cqe)
 {
     uint32_t index = (uint32_t)cqe->user_data;
-    bool multishot = (cqe->user_data >> 32 & 1) != 0;
+    bool direct = (cqe->user_data & ACCEPT_PLAIN_BIT) == 0;
     struct uring_listener *listener = &engine->listeners[index];
     ASSERT(index < engine->listener_count);
-    if (!multishot) {
+    if ((cqe->user_data & ACCEPT_MULTISHOT_BIT) == 0) {
         listener->singles--;
-        engine->rings[ring]->slots_free++;
+        engine->rings[ring]->slots_free += direct;
     } else if (!(cqe->flags & IORING_CQE_F_MORE)) {
         listener->multishot = false;
         listener->cancelling = false;
     }
     if (cqe->res >= 0) {
-        engine->rings[ring]->slots_free--;
-        accepted(engine, ring, index, cqe->res);
+        engine->rings[ring]->slots_free -= direct;
+        accepted(engine, ring, index, direct, cqe->res);
     } else {
-        accept_failed(engine, -cqe->res);
+        accept_failed(engine, listener, -cqe->res);
     }
     engine->accept_short = true;
 }

@@ -119,7 +119,9 @@ void uring_close_conn(struct transport *transport, struct transport_conn *base,
     bool in_setup = conn->state == URING_CONN_SETUP && (conn->pending != 0 || conn->deferred);
     uring_conn_state_set(conn, URING_CONN_CLOSING);
     conn->how_wanted = how;
-    if (!in_setup) {
+    /* A shutdown in the ring is handed to a thread that looks the file up by its slot only when it
+     * runs: after a close it would find, and shut down, whichever connection has the slot then. */
+    if (!in_setup && !conn->shut_pending) {
         close_start(engine, conn);
     }
 }
@@ -178,6 +180,7 @@ void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn)
     }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_shutdown(sqe, conn->file, SHUT_WR);
+    conn->shut_pending = true;
     uring_conn_sqe_set(sqe, conn, URING_OP_SHUTDOWN);
 }
 
@@ -197,9 +200,14 @@ void uring_shutdown_write(struct transport *transport, struct transport_conn *ba
 void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result)
 {
     conn->pending--;
+    conn->shut_pending = false;
     int error = conn->direct ? -result : conn->error;
     if (error > 0) {
         engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, error);
+    }
+    if (conn->state == URING_CONN_CLOSING && !conn->close_started) {
+        close_start(engine, conn);
+        return;
     }
     uring_conn_settle(engine, conn);
 }

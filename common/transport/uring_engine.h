@@ -78,8 +78,9 @@ struct uring_conn {
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
     bool sending;
-    bool shut;      /* transport_shutdown_write was called */
-    bool shut_done; /* ... and handed to the kernel */
+    bool shut;         /* transport_shutdown_write was called */
+    bool shut_done;    /* ... and handed to the kernel */
+    bool shut_pending; /* ... in the ring, which has not answered yet */
     bool close_started;
     bool closed; /* close() has returned */
     int32_t file;
@@ -122,6 +123,7 @@ struct uring_listener {
     uint32_t backlog;
     bool multishot;  /* one is armed, on `ring` */
     bool cancelling; /* ... and is being cancelled */
+    bool plain;      /* accepts to descriptors, not into the table */
     uint32_t ring;
     uint32_t singles; /* single accepts that are armed, on whatever ring */
 };
