@@ -234,13 +234,19 @@ class Loadgen(Process):
         command += ["--engine", engine] if engine else []
         super().__init__(command + list(arguments), folder, **options)
 
-    def finish(self, code=0, seconds=40.0):
-        """Waits for its own end, and returns the result struct."""
+    def finish(self, code=0, seconds=40.0, may_be_late=False):
+        """Waits for its own end, and returns the result struct.
+
+        On a machine that is busy with other things an open loop may be late, and then has to say so
+        by an invalid run: `may_be_late` takes that for an answer too."""
         ended = self.wait(seconds)
-        assert ended == code, f"ended with {ended}, not {code}:\n{self.stdout}\n{self.stderr[-800:]}"
+        what = f"ended with {ended}, not {code}:\n{self.stdout}\n{self.stderr[-800:]}"
+        assert ended in ((code, 3) if may_be_late else (code,)), what
         result = read_result(self.json_path)
-        assert result["verdict"]["exit_code"] == code
-        assert result["verdict"]["valid"] == (code != 3)
+        assert result["verdict"]["exit_code"] == ended
+        assert result["verdict"]["valid"] == (ended != 3)
+        if ended != code:
+            assert set(limit_codes(result, "invalid")) <= {"schedule", "generator-cpu"}, what
         return result
 
 
@@ -267,8 +273,8 @@ class Stage:
     def start_loadgen(self, *arguments, **options):
         return self.keep(Loadgen(self.folder, *arguments, **options))
 
-    def loadgen(self, *arguments, code=0, seconds=40.0, **options):
-        return self.start_loadgen(*arguments, **options).finish(code, seconds)
+    def loadgen(self, *arguments, code=0, seconds=40.0, may_be_late=False, **options):
+        return self.start_loadgen(*arguments, **options).finish(code, seconds, may_be_late)
 
     def spawn(self, *command, **options):
         return self.keep(Process(command, self.folder, **options))

@@ -107,8 +107,8 @@ CASES = (
 
 
 def run(name, *arguments):
-    return subprocess.run([program(name), *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=5, check=False)
+    return subprocess.run([program(name), *arguments], stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=5, check=False)
 
 
 @pytest.mark.parametrize("name, arguments, words", CASES,

@@ -1,4 +1,4 @@
-"""Descriptors and size: RLIMIT_NOFILE at 64, 10,000 in flight, 100,000 connections in one process."""
+"""Descriptors and size: RLIMIT_NOFILE at 64; 10,000 in flight; 100,000 held by one process."""
 import json
 import signal
 
@@ -42,11 +42,12 @@ def test_an_io_uring_generator_with_few_descriptors_takes_further_rings(stage):
     assert result["counters"]["loadgen"]["open_max_of_workers_added"] == IN_FLIGHT
 
 
-@pytest.mark.parametrize("engine, more", (("epoll", ()), ("uring", ("--without-feature", "direct"))))
+@pytest.mark.parametrize("engine, more",
+                         (("epoll", ()), ("uring", ("--without-feature", "direct"))))
 def test_without_tables_descriptors_run_out_by_name(stage, engine, more):
     server = stage.server()
     counters = Counters()
-    result = stage.loadgen("--rate", "400/s", "--duration", "1s", "--hold", "2s", *more,
+    result = stage.loadgen("--rate", "400/s", "--count", "400", "--hold", "2s", *more,
                            target=server.address, engine=engine, nofile=FEW, code=3)
     assert set(result["errors"]) == {"setup/EMFILE"}
     assert result["error_words"] == {"setup/EMFILE": "no descriptors"}
@@ -61,7 +62,7 @@ def test_both_programs_with_few_descriptors_end_cleanly(stage, engine):
     server = stage.server(engine=engine, nofile=FEW)
     code = 0 if engine == "uring" else 3
     result = crowd(stage, server, engine=engine, nofile=FEW, code=code) if engine == "uring" else \
-        stage.loadgen("--rate", "400/s", "--duration", "1s", "--hold", "500ms",
+        stage.loadgen("--rate", "400/s", "--count", "400", "--hold", "500ms",
                       target=server.address, engine=engine, nofile=FEW, code=code)
     assert set(result["errors"]) <= {"setup/EMFILE"}
     served = server.stop()
@@ -98,7 +99,8 @@ def test_one_process_holds_a_hundred_thousand_connections(stage):
     wait_until(lambda: read_sockstat()["TCP"]["inuse"] >= 2 * HUNDRED_THOUSAND or run.ended,
                "100,000 connections, both ends", 50)
     assert not run.ended, run.stdout
-    done = stage.run(release_program("finwait-stat"), "--once", "--port", server.port, "--json", "-")
+    done = stage.run(release_program("finwait-stat"), "--once", "--json", "-", "--port",
+                     server.port)
     census = json.loads(done.stdout)["total"]
     assert census["established"] == 2 * HUNDRED_THOUSAND
     assert 1 <= census["listen"] <= 2

@@ -19,7 +19,8 @@ def free_port(stage):
 
 def run(stage, behaviour, *arguments, engine, code=0, host="127.0.0.1"):
     peer = stage.also_close(peers.Peer(behaviour, host))
-    return stage.loadgen("--count", str(COUNT), *arguments, target=peer.target, engine=engine, code=code)
+    return stage.loadgen("--count", str(COUNT), *arguments, target=peer.target, engine=engine,
+                         code=code)
 
 
 @pytest.mark.parametrize("close", ("fin", "close", "half", "rst", "fin-no-timewait"))
@@ -142,8 +143,8 @@ def test_a_file_is_sent_to_servers_that_do_not_echo(stage, engine, expect):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_answer_shorter_than_expected_is_a_failure(stage, engine):
     request = stage.file("request", b"GET / HTTP/1.0\r\n\r\n")
-    result = run(stage, peers.Respond(b"hello\n"), "--send", request, "--expect", "7", engine=engine,
-                 code=4)
+    result = run(stage, peers.Respond(b"hello\n"), "--send", request, "--expect", "7",
+                 engine=engine, code=4)
     assert result["errors"] == {"echo/ENODATA": COUNT}
 
 

@@ -137,8 +137,8 @@ def test_peers_that_never_read_cost_bounded_memory_and_starve_no_one(stage, engi
     before = server.memory_kib()
     stuck = [stage.connect(server) for _ in range(24)]
     sent = {}
-    threads = [threading.Thread(target=lambda each=each: sent.update({each: send_until_stuck(each)}))
-               for each in stuck]
+    threads = [threading.Thread(target=lambda peer: sent.update({peer: send_until_stuck(peer)}),
+                                args=(each,)) for each in stuck]
     for thread in threads:
         thread.start()
     for thread in threads:
