@@ -73,8 +73,6 @@ struct uring_conn {
     bool pull;
     bool recv_wanted; /* pull: asked for */
     bool recv_armed;
-    bool recv_single;  /* was a hoarder once: receives one buffer at a time since, within its credit
-                        */
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
     bool sending;
