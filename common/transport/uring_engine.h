@@ -75,6 +75,7 @@ struct uring_conn {
     bool recv_armed;
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
+    bool connecting; /* a connect is in the kernel */
     bool sending;
     bool shut;         /* transport_shutdown_write was called */
     bool shut_done;    /* ... and handed to the kernel */
