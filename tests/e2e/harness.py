@@ -1,7 +1,8 @@
-"""What every end-to-end test stands on: our programs as processes, and a network namespace per test.
+"""What the end-to-end tests stand on: our programs as processes, a network namespace per test.
 
-Nothing here sleeps for a fixed time: what a test waits for is a condition with a deadline. Processes
-are ended by their id, whatever the test does; a sanitizer's report in any of them fails the test.
+Nothing here sleeps for a fixed time: what a test waits for is a condition with a deadline.
+Processes are ended by their id, whatever the test does; a sanitizer's report in any of them fails
+the test.
 """
 import ctypes
 import fcntl
@@ -24,7 +25,7 @@ CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 ENGINES = ("uring", "epoll")
 CLOSES = ("fin", "close", "half", "rst", "fin-no-timewait")
-SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|assertion failed")
+SANITIZER = re.compile("ERROR: (Address|Leak)Sanitizer|runtime error:|assertion failed")
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,7 +77,7 @@ def first_cpu():
 class Process:
     """A program with its output in files, so that nothing blocks on a full pipe."""
 
-    def __init__(self, command, folder, *, nofile=None, stdin=None):
+    def __init__(self, command, folder, *, nofile=None, without_io_uring=False, stdin=None):
         self.command = [str(word) for word in command]
         self.name = Path(self.command[0]).name
         handle, self.stdout_path = tempfile.mkstemp(".out", self.name, folder)
@@ -85,7 +86,7 @@ class Process:
             with os.fdopen(handle, "wb") as err:
                 self.process = subprocess.Popen(
                     self.command, stdin=stdin or subprocess.DEVNULL, stdout=out, stderr=err,
-                    preexec_fn=limit_descriptors(nofile))
+                    preexec_fn=preparation(nofile, without_io_uring))
         self.pid = self.process.pid
 
     @property
@@ -118,7 +119,7 @@ class Process:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.command} did not end within {seconds:.0f} s; stderr:\n"
-                                 f"{self.stderr}") from None
+                                 f"{self.stderr[-800:]}") from None
         self.check_sane()
         return code
 
@@ -135,10 +136,32 @@ class Process:
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
 
-def limit_descriptors(nofile):
-    if nofile is None:
-        return None
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+def preparation(nofile, without_io_uring):
+    """What a child does to itself before it becomes the program."""
+    def prepare():
+        if nofile is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+        if without_io_uring:
+            forbid_io_uring()
+    return prepare if nofile is not None or without_io_uring else None
+
+
+class SockFprog(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def forbid_io_uring():
+    """Has io_uring_setup fail with EPERM from here on, as container run-times do by seccomp."""
+    load, jump_if_equal, give = 0x20, 0x15, 0x06
+    io_uring_setup, allow, fail_eperm = 425, 0x7FFF0000, 0x00050001
+    code = b"".join(struct.pack("HBBI", *step) for step in (
+        (load, 0, 0, 0), (jump_if_equal, 0, 1, io_uring_setup), (give, 0, 0, fail_eperm),
+        (give, 0, 0, allow)))
+    filters = SockFprog(len(code) // 8, code)
+    no_new_privs, set_seccomp, mode_filter = 38, 22, 2
+    if libc.prctl(no_new_privs, 1, 0, 0, 0) or \
+            libc.prctl(set_seccomp, mode_filter, ctypes.byref(filters), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 def state_of(task):
@@ -152,14 +175,14 @@ def state_of(task):
 class Server(Process):
     """finwait-server, listening."""
 
-    def __init__(self, folder, *arguments, release=False, listen=("127.0.0.1:0",), nofile=None,
-                 engine=None):
+    def __init__(self, folder, *arguments, release=False, listen=("127.0.0.1:0",), engine=None,
+                 **options):
         self.json_path = tempfile.mktemp(".json", "server", folder)
         binary = (release_program if release else program)("finwait-server")
         command = [binary, "--json", self.json_path]
         command += [word for address in listen for word in ("--listen", address)]
         command += ["--engine", engine] if engine else []
-        super().__init__(command + list(arguments), folder, nofile=nofile)
+        super().__init__(command + list(arguments), folder, **options)
         self.addresses = self.wait_listening()
         self.address = self.addresses[0]
         host, port = self.address.rsplit(":", 1)
@@ -202,19 +225,19 @@ def read_result(path):
 class Loadgen(Process):
     """finwait-loadgen, running or ended."""
 
-    def __init__(self, folder, *arguments, target, release=False, nofile=None, engine=None):
+    def __init__(self, folder, *arguments, target, release=False, engine=None, **options):
         self.json_path = tempfile.mktemp(".json", "loadgen", folder)
         binary = (release_program if release else program)("finwait-loadgen")
         command = [binary, "--json", self.json_path]
         targets = [target] if isinstance(target, str) else target
         command += [word for name in targets for word in ("--target", name)]
         command += ["--engine", engine] if engine else []
-        super().__init__(command + list(arguments), folder, nofile=nofile)
+        super().__init__(command + list(arguments), folder, **options)
 
-    def finish(self, code=0, seconds=120.0):
+    def finish(self, code=0, seconds=40.0):
         """Waits for its own end, and returns the result struct."""
         ended = self.wait(seconds)
-        assert ended == code, f"ended with {ended}, not {code}:\n{self.stdout}\n{self.stderr}"
+        assert ended == code, f"ended with {ended}, not {code}:\n{self.stdout}\n{self.stderr[-800:]}"
         result = read_result(self.json_path)
         assert result["verdict"]["exit_code"] == code
         assert result["verdict"]["valid"] == (code != 3)
@@ -244,7 +267,7 @@ class Stage:
     def start_loadgen(self, *arguments, **options):
         return self.keep(Loadgen(self.folder, *arguments, **options))
 
-    def loadgen(self, *arguments, code=0, seconds=120.0, **options):
+    def loadgen(self, *arguments, code=0, seconds=40.0, **options):
         return self.start_loadgen(*arguments, **options).finish(code, seconds)
 
     def spawn(self, *command, **options):

@@ -1,4 +1,4 @@
-"""Servers that are not ours, and that misbehave on demand: a thread per connection, blocking sockets."""
+"""Servers that are not ours, and that misbehave on demand: a thread per connection."""
 import socket
 import threading
 

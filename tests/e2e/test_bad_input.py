@@ -108,7 +108,7 @@ CASES = (
 
 def run(name, *arguments):
     return subprocess.run([program(name), *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=30, check=False)
+                          text=True, timeout=5, check=False)
 
 
 @pytest.mark.parametrize("name, arguments, words", CASES,
