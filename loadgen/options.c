@@ -215,18 +215,17 @@ const struct cli_program loadgen_program = {
     .name = "finwait-loadgen",
     .summary = "opens, uses and closes TCP connections by a schedule, and says what came of each",
     .usage = "--target ADDR:PORT [options]",
-    .epilogue =
-        "Examples:\n"
-        "  finwait-loadgen --target 127.0.0.1:7000\n"
-        "  finwait-loadgen --target 127.0.0.1:7000 --rate 10k/s --duration 60s --json run.json\n"
-        "  finwait-loadgen --target [::1]:7000 --closer server --close rst --in-flight 16\n"
-        "  finwait-loadgen --target 127.0.0.1:80 --send request.txt --expect until-close\n"
-        "\n"
-        "Exit codes:\n"
-        "  0  the run is valid, and the target did all that was asked\n"
-        "  2  bad usage; one line says what was wrong\n"
-        "  3  the run is invalid: not the target but the generator or the host was the limit\n"
-        "  4  the target failed connections, or a --fail-if held\n",
+    .epilogue = "Examples:\n"
+                "  finwait-loadgen --target 127.0.0.1:7000\n"
+                "  finwait-loadgen --target 127.0.0.1:7000 --rate 10k/s --json run.json\n"
+                "  finwait-loadgen --target [::1]:7000 --closer server --close rst --in-flight 16\n"
+                "  finwait-loadgen --target 127.0.0.1:80 --send request.txt --expect until-close\n"
+                "\n"
+                "Exit codes:\n"
+                "  0  the run is valid, and the target did all that was asked\n"
+                "  2  bad usage; one line says what was wrong\n"
+                "  3  the run is invalid: the generator or the host was the limit, not the target\n"
+                "  4  the target failed connections, or a --fail-if held\n",
     .options = loadgen_option_table,
     .option_count = sizeof(loadgen_option_table) / sizeof(loadgen_option_table[0]),
     .struct_bytes = sizeof(struct loadgen_options),

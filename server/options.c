@@ -149,21 +149,21 @@ const struct cli_program server_program = {
     .name = SERVER_NAME,
     .summary = "Echo server that opens and closes TCP connections as fast as the kernel can",
     .usage = "[options]",
-    .epilogue =
-        "When every worker listens, one line on stderr says where:\n"
-        "  finwait-server: listening on 127.0.0.1:7000 (uring, 2 workers)\n"
-        "SIGTERM or SIGINT: stop accepting, finish what is open within --drain, report, exit.\n"
-        "A second signal ends at once, with what is open counted as open.\n"
-        "\n"
-        "Examples:\n"
-        "  finwait-server --listen 0.0.0.0:7000 --cpus 0-1\n"
-        "  finwait-server --closes-after 64B --close rst\n"
-        "  finwait-server --respond page.http --closes-after 1echo --close fin\n"
-        "\n"
-        "Exit status: 0 ended by a signal and drained; 2 wrong usage; 3 cannot run (address in "
-        "use, no\n"
-        "io_uring with --engine uring, a report that cannot be written), or a second signal ended "
-        "it.\n",
+    .epilogue = "When every worker listens, one line on stderr says where:\n"
+                "  finwait-server: listening on 127.0.0.1:7000 (uring, 2 workers)\n"
+                "SIGTERM or SIGINT: stop accepting, finish what is open within --drain, report,\n"
+                "exit. A second signal ends at once, with what is open counted as open.\n"
+                "\n"
+                "Examples:\n"
+                "  finwait-server --listen 0.0.0.0:7000 --cpus 0-1\n"
+                "  finwait-server --closes-after 64B --close rst\n"
+                "  finwait-server --respond page.http --closes-after 1echo --close fin\n"
+                "\n"
+                "Exit codes:\n"
+                "  0  ended by a signal, and drained\n"
+                "  2  bad usage; one line says what was wrong\n"
+                "  3  cannot run (address in use, no io_uring with --engine uring, a report that\n"
+                "     cannot be written), or a second signal ended it\n",
     .options = option_table,
     .option_count = sizeof(option_table) / sizeof(option_table[0]),
     .struct_bytes = sizeof(struct server_options),

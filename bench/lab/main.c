@@ -32,13 +32,11 @@ static int body_demo(struct keeper *keeper, const void *options)
 
 static void print_usage(FILE *out)
 {
-    fprintf(out,
-            "Usage: finwait-lab COMMAND [options]; each command has --help\n"
-            "  demo   churn connections between two namespaces, engine by engine, and print a "
-            "table\n"
-            "  run    run a command in a private network namespace\n"
-            "  pair   run a server and a client in two private namespaces joined by a veth pair\n"
-            "Nothing on the host changes, and nothing is left behind.\n");
+    fprintf(out, "Usage: finwait-lab COMMAND [options]; each command has --help\n"
+                 "  demo   churn connections between two namespaces, engine by engine: a table\n"
+                 "  run    run a command in a private network namespace\n"
+                 "  pair   run a server and a client in two private namespaces, joined by veth\n"
+                 "Nothing on the host changes, and nothing is left behind.\n");
 }
 
 /* Ends a command line at its first "--". Returns what stood behind; it points at argv's final NULL

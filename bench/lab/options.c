@@ -105,9 +105,8 @@ const struct cli_program demo_program = {
     .name = "finwait-lab demo",
     .summary = "churns connections between two namespaces, engine by engine, and prints a table",
     .usage = "[options]",
-    .epilogue =
-        "Exit codes: 0 every row is valid, 2 usage, 3 a run was invalid, 4 a run failed, 130 "
-        "interrupted.\n",
+    .epilogue = "Exit codes: 0 every row is valid, 2 usage, 3 a run was invalid, 4 a run failed,\n"
+                "130 interrupted.\n",
     .options = demo_table,
     .option_count = sizeof(demo_table) / sizeof(demo_table[0]),
     .struct_bytes = sizeof(struct demo_options),

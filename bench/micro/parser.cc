@@ -40,7 +40,7 @@ void parse_rows(benchmark::State &state, int family)
 {
     const std::vector<std::string> lines = make_lines(family);
     size_t at = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const std::string &line = lines[at++ % line_count];
         struct procfs_row row;
         if (!procfs_row_parse(&row, static_cast<uint8_t>(family), line.data(), line.size())) {
@@ -72,7 +72,7 @@ void parser_row_key(benchmark::State &state)
     if (!procfs_row_parse(&row, AF_INET6, line.data(), line.size())) {
         state.SkipWithError("the row was refused");
     }
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         benchmark::DoNotOptimize(row);
         benchmark::DoNotOptimize(procfs_row_key(&row));
     }

@@ -27,7 +27,6 @@ struct scalar {
 #define FIELD(field) offsetof(struct result, field)
 #define COMPUTED SIZE_MAX
 
-/* clang-format off */
 static const struct scalar scalars[] = {
     {"attempted", UNIT_COUNT, FIELD(attempted)},
     {"completed", UNIT_COUNT, FIELD(completed)},
@@ -54,8 +53,8 @@ struct histogram_name {
 };
 
 static const struct histogram_name histograms[] = {
-    {"connect", true}, {"first_byte", true}, {"echo", true},          {"close", true},
-    {"lifetime", true}, {"turn", false},     {"schedule_slip", false},
+    {"connect", true},  {"first_byte", true}, {"echo", true},           {"close", true},
+    {"lifetime", true}, {"turn", false},      {"schedule_slip", false},
 };
 
 struct comparison_text {
@@ -68,7 +67,6 @@ static const struct comparison_text comparisons[] = {
     {">=", GATE_AT_LEAST}, {"<=", GATE_AT_MOST}, {"==", GATE_EQUAL}, {"!=", GATE_UNEQUAL},
     {">", GATE_OVER},      {"<", GATE_UNDER},    {"=", GATE_EQUAL},
 };
-/* clang-format on */
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

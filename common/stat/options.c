@@ -71,16 +71,15 @@ const struct cli_program stat_program = {
                 "  finwait-stat --once                  one table\n"
                 "  finwait-stat --count 60 --json -     a minute as JSON\n"
                 "\n"
-                "The columns of states come from a full count of the kernel's table, which costs "
-                "about 2 us a\n"
-                "socket and is as old as its age says. tw_live, tw_in/s and drops/s are the whole "
-                "namespace's,\n"
-                "and of the moment. A FIN_WAIT_2 without a process is in tw_live too: the kernel "
-                "keeps both\n"
-                "as one kind of record.\n"
+                "The columns of states come from a full count of the kernel's table, which\n"
+                "costs about 2 us a socket and is as old as its age says. tw_live, tw_in/s and\n"
+                "drops/s are the whole namespace's, and of the moment. A FIN_WAIT_2 without a\n"
+                "process is in tw_live too: the kernel keeps both as one kind of record.\n"
                 "\n"
-                "Exit codes: 0 counted, 2 bad usage, 3 the kernel's tables or the output file "
-                "cannot be used.\n",
+                "Exit codes:\n"
+                "  0  counted\n"
+                "  2  bad usage; one line says what was wrong\n"
+                "  3  the kernel's tables or the output file cannot be used\n",
     .options = stat_option_table,
     .option_count = sizeof(stat_option_table) / sizeof(stat_option_table[0]),
     .struct_bytes = sizeof(struct stat_options),

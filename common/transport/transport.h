@@ -172,41 +172,42 @@ void transport_listen_stop(struct transport *transport);
  * Returns 0 and stores the handle, or -errno with nothing left behind: -ENOBUFS (conns_max or the
  * engine's table is full), -EMFILE (no descriptors), -ENOMEM, -EAFNOSUPPORT. */
 int transport_connect(struct transport *transport, const struct flow *flow,
-                      const struct transport_conn_options *options, uint64_t user, uint64_t *conn);
+                      const struct transport_conn_options *options, uint64_t user,
+                      uint64_t *handle);
 
 /* Attaches the caller's word to a connection. */
-int transport_set_user(struct transport *transport, uint64_t conn, uint64_t user);
+int transport_set_user(struct transport *transport, uint64_t handle, uint64_t user);
 
 /* Sends constant memory that stays valid until SENT, FAILED or CLOSED. One such send may be pending
  * on a connection (-EBUSY). Requires bytes > 0. Returns 0, -EBADF (stale or closing), -EPIPE (after
  * transport_shutdown_write) or -ENOTCONN (before CONNECTED). */
-int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes);
+int transport_send(struct transport *transport, uint64_t handle, const void *data, uint64_t bytes);
 
 /* Sends a lent buffer and gives it back to the engine; in order with other sends. The caller may
  * have made `size` smaller: so many bytes are sent then. On an error the buffer is released all the
  * same. Returns as transport_send. */
-int transport_send_buffer(struct transport *transport, uint64_t conn,
+int transport_send_buffer(struct transport *transport, uint64_t handle,
                           const struct transport_buffer *buffer);
 
 /* Gives a lent buffer back unsent. */
-void transport_buffer_release(struct transport *transport, uint64_t conn,
+void transport_buffer_release(struct transport *transport, uint64_t handle,
                               const struct transport_buffer *buffer);
 
 /* Asks a `pull` connection for its next DATA or PEER_FIN; no effect while one is asked for. Returns
  * 0 or -EBADF. */
-int transport_recv(struct transport *transport, uint64_t conn);
+int transport_recv(struct transport *transport, uint64_t handle);
 
 /* Sends a FIN after what is queued; receiving goes on. Failure comes as FAILED. Returns 0 or
  * -EBADF. */
-int transport_shutdown_write(struct transport *transport, uint64_t conn);
+int transport_shutdown_write(struct transport *transport, uint64_t handle);
 
 /* Closes: pending sends and receives are given up, no event but CLOSED follows, whose time is that
  * of close()'s return. Queued bytes that were not handed over yet are lost: wait for SENT first.
  * Returns 0 or -EBADF; a second close is refused with -EBADF. */
-int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how);
+int transport_close(struct transport *transport, uint64_t handle, enum transport_close_how how);
 
 /* Arms the connection's one timer, or moves it; CLOCK_NEVER disarms. Returns 0 or -EBADF. */
-int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns);
+int transport_timer(struct transport *transport, uint64_t handle, uint64_t deadline_ns);
 
 /* Waits for events until `until_ns` at the latest (a past time: does not wait), handles everything
  * that is ready, expires timers, and returns. Returns 0 or -errno (the engine is broken: give up).

@@ -46,19 +46,28 @@ void uring_conn_init(struct uring_conn *conn, uint32_t ring,
     conn->queue_first = URING_QUEUE_END;
 }
 
-/* Queues close(), and before it the end of what is still in the kernel: a pending operation would
- * hold the socket open. */
+static void cancel_issue(struct uring_engine *engine, struct uring_conn *conn, enum uring_op op)
+{
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
+    io_uring_prep_cancel64(sqe, uring_user_data(op, conn->head.handle), 0);
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CANCEL, conn->head.handle));
+}
+
+/* Queues close(), and before it the end of what still waits in the kernel: a pending operation
+ * would hold the socket open. Each is named by its user data, which the kernel finds by hash: a
+ * cancel by descriptor walks everything that is armed, 0.2 ms for each close among 18,000. */
 static void close_issue(struct uring_engine *engine, struct uring_conn *conn)
 {
-    struct io_uring_sqe *sqe;
-    if (conn->pending != 0) {
-        unsigned flags =
-            IORING_ASYNC_CANCEL_ALL | (conn->direct ? IORING_ASYNC_CANCEL_FD_FIXED : 0u);
-        sqe = uring_conn_sqe(engine, conn);
-        io_uring_prep_cancel_fd(sqe, conn->file, flags);
-        io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CANCEL, conn->head.handle));
+    if (conn->connecting) {
+        cancel_issue(engine, conn, URING_OP_CONNECT);
     }
-    sqe = uring_conn_sqe(engine, conn);
+    if (conn->sending) {
+        cancel_issue(engine, conn, URING_OP_SEND);
+    }
+    if (conn->recv_armed) {
+        cancel_issue(engine, conn, URING_OP_RECV);
+    }
+    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     if (conn->direct) {
         io_uring_prep_close_direct(sqe, (unsigned)conn->file);
     } else {
@@ -143,6 +152,7 @@ void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn)
 void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result)
 {
     conn->pending--;
+    conn->connecting = false;
     if (conn->state == URING_CONN_CLOSING) {
         uring_conn_settle(engine, conn);
     } else if (result < 0) {

@@ -3,7 +3,11 @@
  * A received buffer is lent to the handler and, when it is sent, goes to the kernel from where it
  * is. The sends of a connection form a queue, linked through the buffers themselves; one is in the
  * kernel at a time. A connection that holds its whole credit of buffers stops receiving until it
- * gives some back. */
+ * gives some back.
+ *
+ * Receives are single. A multishot receive may fill every buffer of its group before its first
+ * completion is seen, so no credit could bound it, and for churn it gains nothing that can be
+ * measured. */
 #include <errno.h>
 
 #include "base/assert.h"
@@ -62,14 +66,6 @@ static bool may_receive(const struct uring_engine *engine, const struct uring_co
            conn->held < engine->head.config.read_credit;
 }
 
-/* A multishot receive must end by itself where the credit does: the kernel may fill every buffer
- * that there is before we see the first. */
-static bool recv_goes_on(const struct uring_engine *engine, const struct uring_conn *conn)
-{
-    return !conn->pull && !conn->recv_single && uring_has(engine, URING_FEATURE_RECV_MULTISHOT) &&
-           uring_has(engine, URING_FEATURE_RECV_LIMIT);
-}
-
 void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
 {
     if (!may_receive(engine, conn)) {
@@ -83,28 +79,11 @@ void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
     }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_recv(sqe, conn->file, NULL, 0, 0);
-    if (recv_goes_on(engine, conn)) {
-        uint32_t buffers = engine->head.config.read_credit - conn->held;
-        uring_set_recv_multishot(sqe, buffers * engine->head.config.buffer_bytes);
-    }
     uring_conn_sqe_set(sqe, conn, URING_OP_RECV);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = (uint16_t)ring->group;
     conn->recv_group = ring->group;
     conn->recv_armed = true;
-}
-
-/* Stops a multishot receive whose connection holds all the buffers that it may. */
-static void recv_pause(struct uring_engine *engine, struct uring_conn *conn)
-{
-    ENGINE_COUNT(&engine->head, credit_paused);
-    if (!conn->recv_armed || conn->recv_single) {
-        return;
-    }
-    conn->recv_single = true;
-    struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
-    io_uring_prep_cancel64(sqe, uring_user_data(URING_OP_RECV, conn->head.handle), 0);
-    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_CANCEL, conn->head.handle));
 }
 
 static void buffer_give(struct uring_engine *engine, uint32_t id)
@@ -141,7 +120,7 @@ static void recv_data(struct uring_engine *engine, struct uring_conn *conn,
     conn->held++;
     conn->recv_wanted = false;
     if (conn->held >= engine->head.config.read_credit) {
-        recv_pause(engine, conn);
+        ENGINE_COUNT(&engine->head, credit_paused);
     }
     if (!engine_data(&engine->head, &conn->head, &buffer)) {
         conn_give(engine, conn, buffer.id);
@@ -171,7 +150,7 @@ static void recv_end(struct uring_engine *engine, struct uring_conn *conn, int r
         ENGINE_COUNT(&engine->head, buffers_short);
         ring->group = (ring->group + 1) % ring->group_count;
         break;
-    case ECANCELED: /* paused, or closing */
+    case ECANCELED: /* closing */
     case EINTR:
     case EAGAIN:
         break;
@@ -185,10 +164,8 @@ static void recv_end(struct uring_engine *engine, struct uring_conn *conn, int r
 void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn,
                    const struct io_uring_cqe *cqe)
 {
-    if (!(cqe->flags & IORING_CQE_F_MORE)) {
-        conn->recv_armed = false;
-        conn->pending--;
-    }
+    conn->recv_armed = false;
+    conn->pending--;
     if (cqe->flags & IORING_CQE_F_BUFFER && cqe->res > 0) {
         recv_data(engine, conn, cqe, conn->recv_group);
     } else {

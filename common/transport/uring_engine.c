@@ -222,10 +222,14 @@ static void ring_drain(struct uring_engine *engine, uint32_t index)
     }
 }
 
-static bool completions_ready(const struct uring_engine *engine)
+/* Tells whether a ring has something to do without a wait: completions, or work that a flush left.
+ * The kernel works off some 20 items a call, and a further ring signals its eventfd only for an
+ * item that is added to none: to wait while items are left (as when the first 20 completed nothing,
+ * which a burst of state changes does) would strand them. */
+static bool work_ready(struct uring_engine *engine)
 {
     for (uint32_t i = 0; i < engine->ring_count; i++) {
-        if (io_uring_cq_ready(&engine->rings[i]->uring.ring) != 0) {
+        if (uring_has_work(&engine->rings[i]->uring)) {
             return true;
         }
     }
@@ -258,7 +262,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
     int rc = rings_flush(engine);
     uint64_t now_ns = clock_now_ns();
     engine_turn_end(transport, now_ns);
-    if (rc == 0 && !completions_ready(engine) && now_ns < until_ns) {
+    if (rc == 0 && !work_ready(engine) && now_ns < until_ns) {
         rc = uring_wait(&engine->rings[0]->uring, until_ns - now_ns);
         now_ns = clock_now_ns();
         if (rc == 0 && engine->ring_count > 1) {

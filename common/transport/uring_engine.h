@@ -73,10 +73,9 @@ struct uring_conn {
     bool pull;
     bool recv_wanted; /* pull: asked for */
     bool recv_armed;
-    bool recv_single;  /* was a hoarder once: receives one buffer at a time since, within its credit
-                        */
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
+    bool connecting; /* a connect is in the kernel */
     bool sending;
     bool shut;         /* transport_shutdown_write was called */
     bool shut_done;    /* ... and handed to the kernel */
@@ -197,15 +196,15 @@ void uring_accept_arm(struct uring_engine *engine);
 void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io_uring_cqe *cqe);
 
 /* uring_setup.c: client sockets up to connect. */
-int uring_connect(struct transport *transport, struct transport_conn *conn, const struct flow *flow,
+int uring_connect(struct transport *transport, struct transport_conn *base, const struct flow *flow,
                   const struct transport_conn_options *options);
 void uring_setup_deferred(struct uring_engine *engine);
 void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result);
 
 /* uring_conn.c: connections from connect to close. */
-void uring_shutdown_write(struct transport *transport, struct transport_conn *conn);
-void uring_close_conn(struct transport *transport, struct transport_conn *conn,
+void uring_shutdown_write(struct transport *transport, struct transport_conn *base);
+void uring_close_conn(struct transport *transport, struct transport_conn *base,
                       enum transport_close_how how);
 void uring_conn_init(struct uring_conn *conn, uint32_t ring,
                      const struct transport_conn_options *options);
@@ -221,13 +220,13 @@ struct io_uring_sqe *uring_conn_sqe(struct uring_engine *engine, struct uring_co
 void uring_conn_sqe_set(struct io_uring_sqe *sqe, const struct uring_conn *conn, enum uring_op op);
 
 /* uring_data.c: receiving, sending, buffers. */
-int uring_send(struct transport *transport, struct transport_conn *conn, const void *data,
+int uring_send(struct transport *transport, struct transport_conn *base, const void *data,
                uint64_t bytes);
-int uring_send_buffer(struct transport *transport, struct transport_conn *conn,
+int uring_send_buffer(struct transport *transport, struct transport_conn *base,
                       const struct transport_buffer *buffer);
-void uring_buffer_release(struct transport *transport, struct transport_conn *conn,
+void uring_buffer_release(struct transport *transport, struct transport_conn *base,
                           const struct transport_buffer *buffer);
-void uring_recv(struct transport *transport, struct transport_conn *conn);
+void uring_recv(struct transport *transport, struct transport_conn *base);
 void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn);
 /* Goes on after a send: the rest of it, the next one, or the FIN that waited. */
 void uring_send_next(struct uring_engine *engine, struct uring_conn *conn);

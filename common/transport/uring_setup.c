@@ -22,6 +22,7 @@ static void connect_issue(struct uring_engine *engine, struct uring_conn *conn)
         conn->target.any.sa_family == AF_INET ? sizeof(conn->target.v4) : sizeof(conn->target.v6);
     io_uring_prep_connect(sqe, conn->file, &conn->target.any, length);
     uring_conn_sqe_set(sqe, conn, URING_OP_CONNECT);
+    conn->connecting = true;
 }
 
 static void setup_link(struct io_uring_sqe *sqe, struct uring_conn *conn, bool last)

@@ -53,30 +53,6 @@ static bool setsockopt_works(struct io_uring *ring)
     return works;
 }
 
-/* Tells whether a multishot receive takes a limit in bytes: older kernels refuse the field, this
- * one then finds no buffer to receive the byte into. */
-static bool recv_limit_works(struct io_uring *ring)
-{
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return false;
-    }
-    struct io_uring_cqe *cqe;
-    bool works = false;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-    io_uring_prep_recv(sqe, pair[0], NULL, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    uring_set_recv_multishot(sqe, 1);
-    if (write(pair[1], "x", 1) == 1 && io_uring_submit_and_wait(ring, 1) == 1 &&
-        io_uring_peek_cqe(ring, &cqe) == 0) {
-        works = cqe->res == -ENOBUFS;
-        io_uring_cqe_seen(ring, cqe);
-    }
-    close(pair[0]);
-    close(pair[1]);
-    return works;
-}
-
 /* The buffer rings and sparse tables of Linux 5.19, which nothing here does without. */
 static int check_baseline(struct io_uring *ring)
 {
@@ -108,14 +84,9 @@ static uint64_t probe_features(struct io_uring *ring, const struct io_uring_prob
     if (io_uring_register_ring_fd(ring) == 1) {
         found |= URING_BIT(RING_FD);
     }
-    /* Multishot accept has no mark of its own; it came with the SOCKET operation, and multishot
-     * receive with SEND_ZC. */
+    /* Multishot accept has no mark of its own; it came with the SOCKET operation. */
     if (op_known(probe, IORING_OP_SOCKET)) {
         found |= URING_BIT(DIRECT) | URING_BIT(SOCKET_OP) | URING_BIT(ACCEPT_MULTISHOT);
-    }
-    if (op_known(probe, IORING_OP_SEND_ZC)) {
-        found |= URING_BIT(RECV_MULTISHOT);
-        found |= recv_limit_works(ring) ? URING_BIT(RECV_LIMIT) : 0;
     }
     if (op_known(probe, IORING_OP_URING_CMD) && setsockopt_works(ring)) {
         found |= URING_BIT(SETSOCKOPT_OP);

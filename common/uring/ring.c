@@ -147,9 +147,3 @@ void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, const struct socket
     sqe->__pad2[0] = 0;
     sqe->addr3 = (uint64_t)(uintptr_t)option->value;
 }
-
-void uring_set_recv_multishot(struct io_uring_sqe *sqe, uint32_t bytes)
-{
-    sqe->ioprio |= IORING_RECV_MULTISHOT;
-    sqe->splice_fd_in = (int32_t)bytes; /* optlen, in newer headers */
-}

@@ -84,9 +84,6 @@ void uring_prep_bind(struct io_uring_sqe *sqe, int fd, const struct sockaddr *ad
                      socklen_t length);
 void uring_prep_setsockopt(struct io_uring_sqe *sqe, int fd, const struct socket_option *option);
 
-/* Makes a receive go on until it has taken `bytes` bytes. Requires the feature RECV_LIMIT. */
-void uring_set_recv_multishot(struct io_uring_sqe *sqe, uint32_t bytes);
-
 /* A group of receive buffers that the kernel picks from. */
 struct uring_buffers {
     struct io_uring_buf_ring *ring;

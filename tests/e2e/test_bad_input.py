@@ -34,7 +34,7 @@ CASES = (
     (SERVER, ("--idle-timeout", "5"), ("--idle-timeout", "5")),
     (SERVER, ("--idle-timeout", "5parsec"), ("--idle-timeout", "5parsec")),
     (SERVER, ("--quickack", "maybe"), ("--quickack", "maybe", "on", "off")),
-    (SERVER, ("--without-feature", "magic"), ("--without-feature", "magic", "recv-multishot")),
+    (SERVER, ("--without-feature", "magic"), ("--without-feature", "magic", "accept-multishot")),
     (SERVER, ("--fastopen=yes",), ("--fastopen",)),
     (SERVER, ("--json", "/nowhere/at/all.json"), ("/nowhere/at/all.json",)),
     (SERVER, ("stray",), ("stray",)),

@@ -18,58 +18,58 @@ static void note(struct transport *transport, const char *text)
 }
 
 int transport_connect(struct transport *transport, const struct flow *flow,
-                      const struct transport_conn_options *options, uint64_t user, uint64_t *conn)
+                      const struct transport_conn_options *options, uint64_t user, uint64_t *handle)
 {
     (void)options;
     note(transport, "connect");
     transport->user = user;
     transport->flow = *flow;
-    *conn = 77;
+    *handle = 77;
     return transport->connect_error;
 }
 
-int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes)
+int transport_send(struct transport *transport, uint64_t handle, const void *data, uint64_t bytes)
 {
-    assert_int_equal(conn, 77);
+    assert_int_equal(handle, 77);
     note(transport, "send");
     transport->sent = data;
     transport->sent_bytes = bytes;
     return 0;
 }
 
-int transport_recv(struct transport *transport, uint64_t conn)
+int transport_recv(struct transport *transport, uint64_t handle)
 {
-    (void)conn;
+    (void)handle;
     note(transport, "recv");
     return 0;
 }
 
-int transport_shutdown_write(struct transport *transport, uint64_t conn)
+int transport_shutdown_write(struct transport *transport, uint64_t handle)
 {
-    (void)conn;
+    (void)handle;
     note(transport, "shutdown");
     return 0;
 }
 
-int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how)
+int transport_close(struct transport *transport, uint64_t handle, enum transport_close_how how)
 {
     static const char *const names[] = {"close", "reset", "close-no-timewait"};
-    (void)conn;
+    (void)handle;
     note(transport, names[how]);
     return 0;
 }
 
-int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns)
+int transport_timer(struct transport *transport, uint64_t handle, uint64_t deadline_ns)
 {
-    (void)conn;
+    (void)handle;
     transport->timer_ns = deadline_ns;
     return 0;
 }
 
-void transport_buffer_release(struct transport *transport, uint64_t conn,
+void transport_buffer_release(struct transport *transport, uint64_t handle,
                               const struct transport_buffer *buffer)
 {
-    (void)conn;
+    (void)handle;
     (void)buffer;
     transport->released++;
 }

@@ -27,26 +27,26 @@ const char *transport_phase_name(enum transport_phase phase)
     return phase == TRANSPORT_PHASE_RECV ? "recv" : "other";
 }
 
-int transport_set_user(struct transport *transport, uint64_t conn, uint64_t user)
+int transport_set_user(struct transport *transport, uint64_t handle, uint64_t user)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     transport->user = user;
     return 0;
 }
 
-int transport_send(struct transport *transport, uint64_t conn, const void *data, uint64_t bytes)
+int transport_send(struct transport *transport, uint64_t handle, const void *data, uint64_t bytes)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_non_null(data);
     assert_false(transport->closed);
     note_bytes(transport, "respond", bytes);
     return transport->send_error;
 }
 
-int transport_send_buffer(struct transport *transport, uint64_t conn,
+int transport_send_buffer(struct transport *transport, uint64_t handle,
                           const struct transport_buffer *buffer)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_false(transport->closed);
     assert_true(buffer->size > 0);
     note_bytes(transport, "send", buffer->size);
@@ -54,44 +54,44 @@ int transport_send_buffer(struct transport *transport, uint64_t conn,
     return transport->send_error;
 }
 
-void transport_buffer_release(struct transport *transport, uint64_t conn,
+void transport_buffer_release(struct transport *transport, uint64_t handle,
                               const struct transport_buffer *buffer)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_true(buffer->size > 0);
     transport->lent--;
     note(transport, "release");
 }
 
-int transport_recv(struct transport *transport, uint64_t conn)
+int transport_recv(struct transport *transport, uint64_t handle)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_false(transport->closed);
     note(transport, "recv");
     return 0;
 }
 
-int transport_shutdown_write(struct transport *transport, uint64_t conn)
+int transport_shutdown_write(struct transport *transport, uint64_t handle)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_false(transport->closed);
     note(transport, "shutdown");
     return 0;
 }
 
-int transport_close(struct transport *transport, uint64_t conn, enum transport_close_how how)
+int transport_close(struct transport *transport, uint64_t handle, enum transport_close_how how)
 {
     static const char *const calls[] = {"close(plain)", "close(rst)", "close(no-timewait)"};
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     assert_false(transport->closed);
     transport->closed = true;
     note(transport, calls[how]);
     return 0;
 }
 
-int transport_timer(struct transport *transport, uint64_t conn, uint64_t deadline_ns)
+int transport_timer(struct transport *transport, uint64_t handle, uint64_t deadline_ns)
 {
-    assert_int_equal(conn, FAKE_CONN);
+    assert_int_equal(handle, FAKE_CONN);
     transport->timer_ns = deadline_ns;
     note(transport, "timer");
     return 0;

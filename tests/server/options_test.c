@@ -147,7 +147,7 @@ static const struct bad_case {
     {"--drain 5", "unit"},
     {"--quickack perhaps", "on or off"},
     {"--engine stack", "uring"},
-    {"--without-feature nonsense", "recv-multishot"},
+    {"--without-feature nonsense", "accept-multishot"},
     {"stray", "stray"},
 };
 
@@ -168,10 +168,10 @@ static void features_that_are_switched_off_add_up(void **state)
     (void)state;
     struct server_options options;
     struct failure failure;
-    const char *line = "--without-feature direct --without-feature recv-multishot";
+    const char *line = "--without-feature direct --without-feature accept-multishot";
     assert_int_equal(parse(&options, line, &failure), CLI_RUN);
     assert_int_equal(options.features_off,
-                     transport_feature_find("direct") | transport_feature_find("recv-multishot"));
+                     transport_feature_find("direct") | transport_feature_find("accept-multishot"));
 }
 
 int main(void)

@@ -238,7 +238,9 @@ static void test_the_key_tells_sockets_apart_and_knows_one_again(void **state)
 {
     struct guard_page *guard = *state;
     char changed[] = ESTABLISHED;
-    memcpy(strstr(changed, " 01 "), " 08 ", 4);
+    char *code = strstr(changed, " 01 ");
+    assert_non_null(code);
+    code[2] = '8';
     const struct procfs_row before = parse_good(guard, AF_INET, ESTABLISHED);
     const struct procfs_row after = parse_good(guard, AF_INET, changed);
     assert_true(procfs_row_key(&before) == procfs_row_key(&after));
