@@ -1,6 +1,7 @@
 """How finwait-loadgen offers its load: rates, counts, 4-tuples, limits, signals, and the guard."""
 import signal
 import socket
+import time
 
 import pytest
 
@@ -303,3 +304,65 @@ def test_without_quick_acknowledgements_fewer_segments_flow(stage, engine):
         segments[quickack] = result["segments_per_conn"]
         server.stop()
     assert segments["off"] <= segments["on"] - 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_generator_killed_in_mid_run_leaves_a_server_that_serves(stage, engine):
+    server = stage.server(engine=engine)
+    counters = Counters()
+    run = stage.start_loadgen("--duration", "60s", "--in-flight", "64", "--echoes", "1000",
+                              target=server.address, engine=engine)
+    wait_until(lambda: counters.delta("Tcp.PassiveOpens") >= 64, "a run at full speed")
+    run.kill()
+    wait_until(lambda: count_states(server.port)["ESTABLISHED"] == 0, "the end of all")
+    assert stage.loadgen("--count", "100", "--sources", "127.0.9.9", target=server.address,
+                         engine=engine)["completed"] == 100
+    result = server.stop()
+    assert result["completed"] >= 100 and result["failed"] + result["completed"] >= 164
+    assert result["open_at_end"] == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_killed_while_connections_are_held_fails_each_hold(stage, engine):
+    server = stage.server(engine=engine)
+    run = stage.start_loadgen("--count", "50", "--in-flight", "50", "--hold", "60s",
+                              target=server.address, engine=engine)
+    wait_until(lambda: count_states(server.port)["ESTABLISHED"] == 100, "50 held connections")
+    server.kill()
+    result = run.finish(code=4)
+    assert sum(result["errors"].values()) == result["failed"] == 50
+    assert set(result["errors"]) <= {"hold/ENODATA", "hold/ECONNRESET", "echo/ENODATA",
+                                     "echo/ECONNRESET"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_dead_target_of_two_fails_its_half(stage, engine):
+    holder = stage.also_close(socket.socket())
+    holder.bind(("127.0.0.1", 0))
+    dead = f"127.0.0.1:{holder.getsockname()[1]}"
+    server = stage.server(engine=engine)
+    result = stage.loadgen("--count", "200", target=[server.address, dead], engine=engine, code=4)
+    assert result["errors"] == {"connect/ECONNREFUSED": result["failed"]}
+    assert result["completed"] == server.stop()["completed"] == 200 - result["failed"]
+    assert 50 <= result["failed"] <= 150
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_generator_that_was_stopped_for_a_second_says_so(stage, engine):
+    """What waited meanwhile counts from when it was due: no coordinated omission."""
+    server = stage.server(engine=engine)
+    counters = Counters()
+    run = stage.start_loadgen("--count", "400", "--rate", "200/s", target=server.address,
+                              engine=engine)
+    wait_until(lambda: counters.delta("Tcp.PassiveOpens") >= 50, "some connections")
+    run.freeze()
+    frozen = time.monotonic()
+    wait_until(lambda: time.monotonic() - frozen > 1, "a second to pass")
+    run.thaw()
+    result = run.finish(code=3)
+    assert "schedule" in limit_codes(result, "invalid")
+    assert result["attempted"] == result["completed"] == 400
+    assert result["histograms"]["schedule_slip"]["p100"] > 900_000_000
+    connect = result["latency"]["connect"]
+    assert connect["from_scheduled"]["p95"] > 500_000_000
+    assert connect["from_start"]["p50"] < 500_000_000

@@ -1,10 +1,13 @@
 """What finwait-loadgen reports: JSON, percentile files, text, gates, exit codes."""
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
 import peers
+from conftest import program
 from harness import ENGINES, first_cpu, limit_codes
 
 # DESIGN.md, "Results".
@@ -156,3 +159,26 @@ def test_the_same_seed_sends_the_same_bytes(stage):
                       target=peer.target)
     assert seen[0] == seen[1] != seen[2]
     assert len(set(seen[0])) == 10
+
+
+def test_a_report_that_cannot_be_written_is_said(stage):
+    """A full disk shows only when the run is over: then the run counts as invalid."""
+    server = stage.server()
+    done = stage.run(program("finwait-loadgen"), "--target", server.address, "--count", "20",
+                     "--json", "/dev/full")
+    assert done.returncode == 3
+    assert "No space left" in done.stderr and "/dev/full" in done.stderr
+
+
+def test_a_reader_of_the_report_that_goes_away_is_an_error_and_not_the_end(stage):
+    server = stage.server()
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run([program("finwait-loadgen"), "--target", server.address, "--count",
+                               "20"], stdout=write_end, stderr=subprocess.PIPE, text=True,
+                              timeout=30, check=False)
+    finally:
+        os.close(write_end)
+    assert done.returncode == 3
+    assert "cannot" in done.stderr

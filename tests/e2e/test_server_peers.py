@@ -192,3 +192,49 @@ def test_a_peer_that_comes_and_goes_without_a_byte_is_completed(stage, engine):
         server.connect().close()
     result = server.stop()
     assert (result["attempted"], result["completed"], result["failed"]) == (50, 50, 0)
+
+
+@pytest.mark.parametrize("limit, answers", ((None, 5), ("3echoes", 3), ("1echo", 1)))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_requests_that_come_together_are_answered_one_by_one(stage, engine, limit, answers):
+    page = stage.file("page", b"answer;")
+    closing = ("--closes-after", limit) if limit else ()
+    server = stage.server("--respond", page, *closing, engine=engine)
+    client = stage.connect(server)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: me\r\n\r\n" * 5)
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(client) == b"answer;" * answers
+    result = server.stop()
+    assert (counter(result, "responses"), result["completed"]) == (answers, 1)
+    assert counter(result, "surplus_requests") == (5 - answers)
+
+
+@pytest.mark.parametrize("line_end", (b"\r\n", b"\n"))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_request_that_comes_byte_by_byte_is_one_request(stage, engine, line_end):
+    page = stage.file("page", b"answer;")
+    server = stage.server("--respond", page, engine=engine)
+    client = stage.connect(server)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in b"GET /" + b"x" * 300 + line_end + b"A: b" + line_end + line_end:
+        client.send(bytes([byte]))
+    assert receive(client, 7) == b"answer;"
+    client.sendall(b"GET / half a request")
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(client) == b""
+    result = server.stop()
+    assert (counter(result, "requests"), counter(result, "responses")) == (1, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_large_response_reaches_a_slow_reader_whole(stage, engine):
+    content = pattern(8 << 20)
+    page = stage.file("page", content)
+    server = stage.server("--respond", page, "--closes-after", "1echo", engine=engine)
+    client = stage.also_close(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    client.connect((server.host, server.port))
+    client.sendall(b"GET /\r\n\r\n")
+    assert receive_all(client) == content
+    client.close()
+    assert server.stop()["completed"] == 1
