@@ -41,6 +41,7 @@ static void set_state(struct conn_env *env, struct conn *conn, enum conn_state s
 {
     ASSERT(transition_allowed[conn->state][state]);
     env->transitions[conn->state][state]++;
+    env->active_count -= state == CONN_DONE;
     conn->state = (uint8_t)state;
 }
 
@@ -159,12 +160,12 @@ static void conn_complete(struct conn_env *env, struct conn *conn, uint64_t now_
     set_state(env, conn, CONN_DONE);
 }
 
-static void close_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns)
+static void close_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns, uint64_t now_ns)
 {
     const struct close_rule *rule = &env->plan->rule;
     set_state(env, conn, CONN_CLOSE);
     conn->phase_due_ns = due_ns;
-    conn->phase_ns = clock_now_ns();
+    conn->phase_ns = now_ns;
     switch (rule->opening) {
     case CLOSE_OPENS_WITH_SHUTDOWN:
         transport_shutdown_write(env->transport, conn->handle);
@@ -179,7 +180,7 @@ static void close_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns
     arm_timeout(env, conn, conn->phase_ns);
 }
 
-static void echo_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns)
+static void echo_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns, uint64_t now_ns)
 {
     const struct plan *plan = env->plan;
     conn->offset = payload_offset(&plan->payload, conn->index, conn->echo);
@@ -187,7 +188,7 @@ static void echo_begin(struct conn_env *env, struct conn *conn, uint64_t due_ns)
     conn->sent = false;
     conn->answered = false;
     conn->phase_due_ns = due_ns;
-    conn->phase_ns = clock_now_ns();
+    conn->phase_ns = now_ns;
     int rc = transport_send(env->transport, conn->handle, payload_at(&plan->payload, conn->offset),
                             plan->payload.size);
     if (rc != 0) {
@@ -207,7 +208,7 @@ static void hold_or_close(struct conn_env *env, struct conn *conn, uint64_t now_
 {
     uint64_t hold_ns = env->plan->options.hold_ns;
     if (hold_ns == 0) {
-        close_begin(env, conn, now_ns);
+        close_begin(env, conn, now_ns, now_ns);
         return;
     }
     set_state(env, conn, CONN_HOLD);
@@ -227,7 +228,7 @@ static void echo_completed(struct conn_env *env, struct conn *conn, uint64_t now
     }
     conn->echo++;
     if (conn->echo < plan->options.echoes) {
-        echo_begin(env, conn, now_ns);
+        echo_begin(env, conn, now_ns, now_ns);
     } else {
         hold_or_close(env, conn, now_ns);
     }
@@ -246,7 +247,7 @@ static void on_connected(struct conn_env *env, struct conn *conn, uint64_t now_n
     env->stats->connected++;
     if (env->plan->options.echoes > 0) {
         set_state(env, conn, CONN_EXCHANGE);
-        echo_begin(env, conn, conn->arrival_ns);
+        echo_begin(env, conn, conn->arrival_ns, now_ns);
         return;
     }
     if (env->plan->rule.opening == CLOSE_OPENS_EARLIER) {
@@ -359,7 +360,7 @@ static void on_peer_fin(struct conn_env *env, struct conn *conn, uint64_t now_ns
 static void on_timer(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
     if (conn->state == CONN_HOLD) {
-        close_begin(env, conn, conn->phase_due_ns);
+        close_begin(env, conn, conn->phase_due_ns, now_ns);
     } else if (conn->state == CONN_DONE) {
         /* The last send after a server's half close does not leave; the connection is counted. */
         transport_close(env->transport, conn->handle, TRANSPORT_CLOSE_RST);
@@ -507,6 +508,7 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
         return CONN_SHED;
     }
     stats_bump(&stats->live.attempted);
+    env->active_count += rc == 0;
     if (rc != 0) {
         drop(env, conn, now_ns);
         count_failure(env, CONN_PHASE_SETUP, -rc, now_ns);

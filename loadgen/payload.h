@@ -18,7 +18,7 @@
 
 /* Offsets to choose from. Small enough that the pattern of a short payload stays in the
  * second-level cache; two echoes share an offset, and would be confused, once in so many. */
-#define PAYLOAD_OFFSETS 65536u
+#define PAYLOAD_OFFSETS 8192u
 
 struct payload {
     uint8_t *bytes;        /* owned */

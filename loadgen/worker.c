@@ -47,12 +47,15 @@ static uint32_t part_of(const struct worker *worker, uint64_t whole)
 }
 
 /* How many records a worker needs: in a closed loop a connection's successor starts when it is
- * gone. */
+ * completed, which may be some turns before its socket is gone. */
 static uint32_t conns_max_of(const struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
-    uint32_t part = part_of(worker, plan->open_loop ? plan->options.conns_max : plan->in_flight);
-    return part > 0 ? part : 1;
+    if (plan->open_loop) {
+        uint32_t part = part_of(worker, plan->options.conns_max);
+        return part > 0 ? part : 1;
+    }
+    return 2 * part_of(worker, plan->in_flight) + 64;
 }
 
 static int open_transport(struct worker *worker, struct transport **transport)
@@ -176,7 +179,7 @@ static uint64_t start_in_flight(struct worker *worker)
     if (now_ns < worker->retry_ns) {
         return worker->retry_ns;
     }
-    while (conn_live_count(&worker->env) < wanted) {
+    while (worker->env.active_count < wanted) {
         if (worker->next_index >= plan->arrivals_max || now_ns >= worker->env.window_end_ns) {
             worker->started_all = true;
             break;

@@ -7,6 +7,7 @@
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "report/report.h"
 #include "server/features.h"
 #include "server/options.h"
 #include "server/report.h"
@@ -71,6 +72,11 @@ static int serve(const struct server_options *options, int argc, char *const *ar
     struct respond_file respond = {0};
     if (options->respond != NULL && respond_load(&respond, options->respond, &failure) != 0) {
         return wrong_usage(&failure);
+    }
+    if (options->json != NULL && result_path_check(options->json, &failure) != 0) {
+        respond_unload(&respond);
+        log_line(SERVER_NAME, "--json %s", failure.text);
+        return EXIT_USAGE;
     }
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {

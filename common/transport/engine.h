@@ -23,6 +23,7 @@ enum transport_counter {
 /* The head of every engine's connection record. */
 struct transport_conn {
     struct wheel_timer timer;
+    uint64_t deadline_ns; /* the timer's, which the wheel may try earlier; CLOCK_NEVER: disarmed */
     uint64_t handle;
     uint64_t user;
     bool closing; /* transport_close was called: only CLOSED may still be delivered */

@@ -332,12 +332,31 @@ int transport_timer(struct transport *transport, uint64_t handle, uint64_t deadl
     if (conn == NULL) {
         return -EBADF;
     }
-    if (deadline_ns == CLOCK_NEVER) {
-        wheel_disarm(&transport->wheel, &conn->timer);
-    } else {
+    /* A timer that is moved later is left where it is until it expires: most are moved on, phase by
+     * phase, and never needed. */
+    conn->deadline_ns = deadline_ns;
+    if (deadline_ns != CLOCK_NEVER &&
+        (!wheel_is_armed(&conn->timer) || deadline_ns < conn->timer.deadline_ns)) {
         wheel_arm(&transport->wheel, &conn->timer, deadline_ns);
     }
     return 0;
+}
+
+static void expire_timers(struct transport *transport)
+{
+    struct wheel_timer *timer;
+    while ((timer = wheel_expire(&transport->wheel, transport->now_ns)) != NULL) {
+        /* The timer is the record's first member. */
+        struct transport_conn *conn = (struct transport_conn *)timer;
+        if (conn->deadline_ns == CLOCK_NEVER) {
+            continue;
+        }
+        if (timer->deadline_ns < conn->deadline_ns) {
+            wheel_arm(&transport->wheel, timer, conn->deadline_ns);
+            continue;
+        }
+        engine_event(transport, conn, TRANSPORT_TIMER);
+    }
 }
 
 int transport_poll(struct transport *transport, uint64_t until_ns)
@@ -346,11 +365,7 @@ int transport_poll(struct transport *transport, uint64_t until_ns)
     uint64_t next_ns = wheel_next_ns(&transport->wheel);
     transport->polling = true;
     int rc = transport->ops->poll(transport, next_ns < until_ns ? next_ns : until_ns);
-    struct wheel_timer *timer;
-    while ((timer = wheel_expire(&transport->wheel, transport->now_ns)) != NULL) {
-        /* The timer is the record's first member. */
-        engine_event(transport, (struct transport_conn *)timer, TRANSPORT_TIMER);
-    }
+    expire_timers(transport);
     transport->polling = false;
     return rc;
 }
