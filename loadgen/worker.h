@@ -39,6 +39,7 @@ struct worker {
     struct worker_team *team;
     uint32_t share;
     pthread_t thread;
+    int wake_fd; /* wakes the transport; made before the thread gets descriptors of its own */
     pthread_mutex_t wake_lock; /* keeps the transport while it is being woken */
     struct transport *wakes;   /* under wake_lock; NULL when there is none */
     struct stats *stats;       /* owned; the live counts may be read at any time */

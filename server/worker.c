@@ -1,8 +1,10 @@
 #include "server/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -34,6 +36,7 @@ static int open_transport(struct worker *worker)
         .conns_max = config->conns_max,
         .features_off = config->features_off,
         .listens = true,
+        .wake_fd = worker->wake_fd,
         .handler = echo_handle,
         .context = &worker->echo,
     };
@@ -151,6 +154,9 @@ static void *worker_main(void *context)
     char name[16]; /* the kernel's limit */
     snprintf(name, sizeof(name), "worker-%u", worker->config.cpu);
     pthread_setname_np(pthread_self(), name);
+    /* Descriptors of its own: the workers' sockets then share no lock. Without it they are only
+     * slower. */
+    (void)unshare(CLONE_FILES);
     int rc = open_transport(worker);
     if (rc == 0) {
         rc = listen_all(worker);
@@ -199,7 +205,9 @@ int worker_start(struct worker *worker, const struct worker_config *config,
     hist_init(&worker->result.turns);
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->phase_changed, NULL);
-    int rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC);
+    int rc = worker->wake_fd < 0 ? -errno : 0;
+    rc = rc != 0 ? rc : -pthread_create(&worker->thread, NULL, worker_main, worker);
     if (rc != 0) {
         failure_set(failure, -rc, "cannot start a thread: %s", strerror(-rc));
         goto err_destroy;
@@ -236,6 +244,9 @@ void worker_join(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
     echo_fini(&worker->echo);
+    if (worker->wake_fd >= 0) {
+        close(worker->wake_fd);
+    }
     pthread_cond_destroy(&worker->phase_changed);
     pthread_mutex_destroy(&worker->lock);
 }

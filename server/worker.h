@@ -75,6 +75,7 @@ struct worker {
     struct endpoint *addresses; /* borrowed; listening stores the ports that the system chose */
     uint32_t address_count;
     pthread_t thread;
+    int wake_fd; /* wakes the transport; made before the thread gets descriptors of its own */
     struct echo echo;
     atomic_int stop; /* enum worker_stop */
     atomic_uint_fast64_t drain_until_ns;

@@ -349,6 +349,14 @@ static int engine_census(struct transport *transport, struct tcp_state_counts *c
     return -ENOTSUP;
 }
 
+/* The caller's eventfd is the caller's to close. */
+static void wake_close(const struct epoll_engine *engine)
+{
+    if (engine->base.config.wake_fd == 0) {
+        close(engine->wake_fd);
+    }
+}
+
 static void engine_destroy(struct transport *transport)
 {
     struct epoll_engine *engine = epoll_engine_of(transport);
@@ -359,7 +367,7 @@ static void engine_destroy(struct transport *transport)
     while ((conn = slab_next(&transport->conns, &index, &handle)) != NULL) {
         epoll_conn_abort(conn);
     }
-    close(engine->wake_fd);
+    wake_close(engine);
     close(engine->epoll_fd);
     epoll_pool_destroy(&engine->pool);
     engine_fini(transport);
@@ -394,7 +402,10 @@ static int open_descriptors(struct epoll_engine *engine)
         return -errno;
     }
     int rc;
-    engine->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    engine->wake_fd = engine->base.config.wake_fd;
+    if (engine->wake_fd == 0) {
+        engine->wake_fd = eventfd(0, EFD_CLOEXEC);
+    }
     if (engine->wake_fd < 0) {
         rc = -errno;
         goto err_close_epoll;
@@ -405,7 +416,7 @@ static int open_descriptors(struct epoll_engine *engine)
     }
     return 0;
 err_close_wake:
-    close(engine->wake_fd);
+    wake_close(engine);
 err_close_epoll:
     close(engine->epoll_fd);
     return rc;

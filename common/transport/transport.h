@@ -116,6 +116,10 @@ struct transport_config {
     uint64_t features_off;        /* bits of transport_feature_find: fall-backs that are forced */
     bool listens;                 /* transport_listen will be called */
     bool connects;                /* transport_connect will be called */
+    /* A blocking eventfd for transport_wake, which the caller keeps open; 0: the transport makes
+     * its own. A thread that has descriptors of its own (unshare(CLONE_FILES)) can be woken only by
+     * one that was made before. */
+    int wake_fd;
     transport_handler *handler;
     void *context;
 };

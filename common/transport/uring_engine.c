@@ -70,7 +70,7 @@ int uring_engine_open(struct transport **transport, const struct transport_confi
     if (rc != 0) {
         goto err_init;
     }
-    engine->wake_fd = eventfd(0, EFD_CLOEXEC);
+    engine->wake_fd = config->wake_fd != 0 ? config->wake_fd : eventfd(0, EFD_CLOEXEC);
     if (engine->wake_fd < 0) {
         rc = failure_set(failure, errno, "eventfd: %s", strerror(errno));
         goto err_rings;
@@ -138,7 +138,9 @@ static void destroy(struct transport *transport)
         }
     }
     uring_rings_free(engine);
-    close(engine->wake_fd);
+    if (transport->config.wake_fd == 0) {
+        close(engine->wake_fd);
+    }
     engine_fini(transport);
     free(engine);
 }
