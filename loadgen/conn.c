@@ -514,8 +514,8 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
         count_failure(env, CONN_PHASE_SETUP, -rc, now_ns);
         return CONN_FAILED_AT_ONCE;
     }
-    if (env->conns.live_count > stats->open_max) {
-        stats->open_max = env->conns.live_count;
+    if (env->active_count > stats->open_max) {
+        stats->open_max = env->active_count;
     }
     arm_timeout(env, conn, now_ns);
     return CONN_STARTED;
