@@ -138,11 +138,13 @@ static void slip_is_noted_and_then_breaks_the_schedule(void **state)
     expect(&facts, "schedule", 3);
 }
 
-static void a_saturated_generator_spoils_an_open_loop_only(void **state)
+static void a_saturated_generator_spoils_an_open_loop_that_slips(void **state)
 {
     (void)state;
     struct verdict_facts facts = good();
     facts.cpu_share = VERDICT_CPU_SHARE;
+    expect(&facts, "generator-cpu", 0);
+    facts.slip_p99_ns = VERDICT_SLIP_NOTE_NS + 1;
     expect(&facts, "generator-cpu", 3);
     facts.open_loop = false;
     expect(&facts, "generator-cpu", 0);
@@ -247,7 +249,7 @@ int main(void)
         cmocka_unit_test(other_failures_of_our_own_make_the_run_invalid),
         cmocka_unit_test(arrivals_not_started_break_the_schedule_from_a_thousandth_on),
         cmocka_unit_test(slip_is_noted_and_then_breaks_the_schedule),
-        cmocka_unit_test(a_saturated_generator_spoils_an_open_loop_only),
+        cmocka_unit_test(a_saturated_generator_spoils_an_open_loop_that_slips),
         cmocka_unit_test(a_closed_loop_has_no_schedule_to_break),
         cmocka_unit_test(failures_of_the_target_exit_4),
         cmocka_unit_test(an_invalid_run_does_not_blame_the_target_in_its_exit_code),

@@ -41,6 +41,19 @@ def run_pair(server_options, client_options, seconds, lab_options=()):
                 json.loads(client_json.read_text(encoding="utf-8")))
 
 
+def run_alone(server_options, client_options, seconds):
+    """Runs both programs over loopback in one fresh namespace; returns the client's report."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "client.json")
+        server = words(BIN / "finwait-server", "--cpus 1 --quiet", server_options)
+        client = words(BIN / "finwait-loadgen", "--target 127.0.0.1:7000 --cpus 0 --states --quiet",
+                       "--json", report, client_options)
+        script = (f"{server} & server=$!; sleep 0.5; {client}; kill $server; wait $server")
+        subprocess.run([BIN / "finwait-lab", "run", "--", "sh", "-c", script], timeout=seconds + 60,
+                       check=False, stdin=subprocess.DEVNULL)
+        return json.loads(report.read_text(encoding="utf-8"))
+
+
 def check_named(report, name):
     """The report's cross-check of that name."""
     return next(check for check in report["checks"] if check["name"] == name)

@@ -2,16 +2,16 @@
 """Open loop at half the maximum rate for 60 s: rate kept, slip, no failures, accounts to the unit."""
 import sys
 
-from longrun import Checks, check_named, run_pair
+from longrun import Checks, check_named, run_alone
 
 
 def main():
     checks = Checks()
-    _, fastest = run_pair("", "--duration 5s", 5)
+    fastest = run_alone("", "--duration 5s", 5)
     rate = int(fastest["completed_per_sec"] / 2)
     print(f"   maximum in a closed loop: {fastest['completed_per_sec']:.0f} connections/s; "
           f"offered now: {rate}/s", flush=True)
-    _, report = run_pair("", f"--rate {rate}/s --duration 60s", 60)
+    report = run_alone("", f"--rate {rate}/s --duration 60s", 60)
     completed_rate = report["completed_per_sec"]
     slip_ms = report["histograms"]["schedule_slip"]["p99"] / 1e6
     counts = {key: report[key] for key in ("attempted", "completed", "failed", "open_at_end")}
