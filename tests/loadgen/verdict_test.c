@@ -145,8 +145,13 @@ static void a_saturated_generator_spoils_an_open_loop_that_slips(void **state)
     facts.cpu_share = VERDICT_CPU_SHARE;
     expect(&facts, "generator-cpu", 0);
     facts.slip_p99_ns = VERDICT_SLIP_NOTE_NS + 1;
-    expect(&facts, "generator-cpu", 3);
+    struct judged judged = judge(&facts);
+    assert_int_equal(judged.result.limit_count, 2); /* beside the note on the schedule */
+    assert_string_equal(judged.result.limits[1].code, "generator-cpu");
+    assert_int_equal(judged.exit_code, 3);
+    result_destroy(&judged.result);
     facts.open_loop = false;
+    facts.slip_p99_ns = 0;
     expect(&facts, "generator-cpu", 0);
 }
 
