@@ -20,8 +20,8 @@
  *          wait for a packet or until fws_next_deadline ... fws_advance(now) ...
  *
  * common/stack/example.c shakes hands between two hosts in 60 lines. */
-#ifndef FINWAIT_STACK_H
-#define FINWAIT_STACK_H
+#ifndef FINWAIT_STACK_FINWAIT_STACK_H
+#define FINWAIT_STACK_FINWAIT_STACK_H
 
 #include <stddef.h>
 #include <stdint.h>
