@@ -21,7 +21,7 @@
 /* The load generator ends what is open after its duration; beyond this it hangs. */
 #define CLIENT_SLACK_NS (30 * NS_PER_SEC)
 /* The last closes' segments are on their way when the load generator ends. */
-#define SETTLE_NS (500 * NS_PER_MS)
+#define SETTLE_NS (3 * NS_PER_SEC)
 #define SETTLE_POLL_NS (20 * NS_PER_MS)
 
 /* One of the two programs. */

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from conftest import program, release_program
 
-DEADLINE_SEC = 30.0
+DEADLINE_SEC = 60.0
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 ENGINES = ("uring", "epoll")
@@ -39,6 +39,18 @@ def wait_until(condition, what, seconds=DEADLINE_SEC):
             return value
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for: {what}"
         time.sleep(0.005)
+
+
+def processes_with(mark):
+    """The processes whose environment holds the mark: children that a run has, or left behind."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            pass  # it has ended
+    return found
 
 
 def set_loopback_up():
@@ -114,7 +126,7 @@ class Process:
     def thaw(self):
         self.signal(signal.SIGCONT)
 
-    def wait(self, seconds=60.0):
+    def wait(self, seconds=90.0):
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -234,7 +246,7 @@ class Loadgen(Process):
         command += ["--engine", engine] if engine else []
         super().__init__(command + list(arguments), folder, **options)
 
-    def finish(self, code=0, seconds=40.0, may_be_late=False):
+    def finish(self, code=0, seconds=90.0, may_be_late=False):
         """Waits for its own end, and returns the result struct.
 
         On a machine that is busy with other things an open loop may be late, and then has to say so
@@ -273,7 +285,7 @@ class Stage:
     def start_loadgen(self, *arguments, **options):
         return self.keep(Loadgen(self.folder, *arguments, **options))
 
-    def loadgen(self, *arguments, code=0, seconds=40.0, may_be_late=False, **options):
+    def loadgen(self, *arguments, code=0, seconds=90.0, may_be_late=False, **options):
         return self.start_loadgen(*arguments, **options).finish(code, seconds, may_be_late)
 
     def spawn(self, *command, **options):

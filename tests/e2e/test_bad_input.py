@@ -108,7 +108,7 @@ CASES = (
 
 def run(name, *arguments):
     return subprocess.run([program(name), *arguments], stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, timeout=5, check=False)
+                          capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("name, arguments, words", CASES,

@@ -75,7 +75,7 @@ def test_connections_without_an_echo_close_by_the_table_too(stage, engine, close
     if closer == "server":
         server = stage.server(engine=engine)
         result = stage.loadgen("--count", "4", "--echoes", "0", "--closer", "server", "--timeout",
-                               "300ms", target=server.address, engine=engine, code=4)
+                               "2s", target=server.address, engine=engine, code=4)
         assert result["errors"] == {"close/ETIMEDOUT": 4}
         return
     server_result, result, counters, sides = churn(stage, engine, closer, "fin", "--echoes", "0")
@@ -103,7 +103,7 @@ def test_both_ends_on_ipv6(stage):
 
 def test_a_server_that_does_not_close_is_told_of_its_option(stage):
     server = stage.server()
-    run = stage.start_loadgen("--count", "10", "--closer", "server", "--timeout", "300ms",
+    run = stage.start_loadgen("--count", "10", "--closer", "server", "--timeout", "2s",
                               target=server.address)
     result = run.finish(code=4)
     assert result["errors"] == {"close/ETIMEDOUT": 10}

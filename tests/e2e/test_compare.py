@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from conftest import ROOT, program
+from harness import processes_with, wait_until
 
 COMPARE = str(ROOT / "bench" / "compare")
 
@@ -16,19 +17,6 @@ def bin_dir():
 
 def compare(*arguments):
     return subprocess.run([COMPARE, *arguments], capture_output=True, text=True, timeout=120, check=False)
-
-
-def floors():
-    """Ids of all finwait-floor processes that there are."""
-    found = set()
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/comm", encoding="utf-8") as file:
-                if file.read().strip() == "finwait-floor":
-                    found.add(int(name))
-        except OSError:
-            pass  # it has ended
-    return found
 
 
 def test_a_comparison_of_floors_prints_a_ratio_and_writes_all_trials(tmp_path):
@@ -60,17 +48,16 @@ def test_bad_usage_is_one_line_and_exit_2():
 
 
 def test_an_interruption_leaves_no_process_behind():
-    before = floors()
-    process = subprocess.Popen([COMPARE, "self", "--seconds", "30", "--bin-dir", bin_dir()],
+    mark = f"compare-{os.getpid()}-{time.monotonic_ns()}"
+    process = subprocess.Popen([COMPARE, "self", "--seconds", "300", "--bin-dir", bin_dir()],
+                               env=dict(os.environ, FINWAIT_TEST_MARK=mark),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while len(floors() - before) < 3 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert len(floors() - before) >= 3
+        # bench/compare itself and three processes of the floor at least.
+        wait_until(lambda: len(processes_with(mark)) >= 4, "a trial to run")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         process.wait()
-    assert floors() - before == set()
+    wait_until(lambda: not processes_with(mark), "all processes to be gone")

@@ -3,10 +3,11 @@ import json
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
 from conftest import program
+from harness import wait_until
+from kernel import Counters
 
 PORT = 17311
 FIN_WAIT_2 = 5  # as Linux numbers it in TCP_INFO's first byte
@@ -25,10 +26,8 @@ def totals(document):
 
 def wait_for_state(sock, state):
     """The peer's kernel may delay the ACK that leads to a state; none is promised when a call returns."""
-    deadline = time.monotonic() + 20
-    while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != state:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == state,
+               f"TCP state {state}")
 
 
 class Population:
@@ -135,28 +134,33 @@ def test_a_signal_ends_cleanly_with_a_last_line(population, number):
         process.stdout.readline()
         process.send_signal(number)
         rest = process.stdout.read().splitlines()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
     assert rest[-1].startswith("TIME_WAIT: ")
     columns = rest[-2].split()
     assert str(population.expected["established"]) in columns
 
 
-def test_new_drops_of_a_full_listener_are_shown():
+def test_new_drops_of_a_full_listener_are_shown(tmp_path):
+    path = tmp_path / "stat.json"
+    counters = Counters()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", PORT + 1))
         listener.listen(0)
         clients = [socket.socket() for _ in range(8)]
-        with subprocess.Popen([program("finwait-stat"), "--interval", "200ms", "--json", "-"],
+        with subprocess.Popen([program("finwait-stat"), "--interval", "200ms", "--json", str(path)],
                               stdout=subprocess.PIPE, text=True) as process:
-            time.sleep(1)
+            for _ in range(2):  # the head and the first line: it has begun to count
+                assert process.stdout.readline()
             for client in clients:
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", PORT + 1))
-            time.sleep(0.3)
+            wait_until(lambda: counters.delta("TcpExt.ListenDrops") >= 7, "7 dropped SYNs")
             process.send_signal(signal.SIGINT)
-            document = json.loads(process.stdout.read())
+            process.stdout.read()
+            assert process.wait(timeout=60) == 0
         for client in clients:
             client.close()
+    document = json.loads(path.read_text(encoding="utf-8"))
     assert document["kernel_deltas"]["TcpExt.ListenDrops"] >= 7
     assert document["ticks"][-1]["listen_drops"] == \
         document["kernel_deltas"]["TcpExt.ListenDrops"]

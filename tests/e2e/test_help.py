@@ -14,7 +14,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_is_at_most_80_columns_wide(command):
-    text = subprocess.run([program(command[0]), *command[1:], "--help"], check=True, timeout=20,
+    text = subprocess.run([program(command[0]), *command[1:], "--help"], check=True, timeout=60,
                           capture_output=True, text=True).stdout
     assert "--" in text
     assert [line for line in text.splitlines() if len(line) > COLUMNS] == []

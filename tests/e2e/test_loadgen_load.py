@@ -74,12 +74,12 @@ def test_every_byte_of_every_echo_comes_back(stage, engine, arguments, echoes, s
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_hold_keeps_connections_open_together(stage, engine):
     server = stage.server(engine=engine)
-    run = stage.start_loadgen("--count", "50", "--in-flight", "50", "--hold", "1s",
+    run = stage.start_loadgen("--count", "50", "--in-flight", "50", "--hold", "2s",
                               target=server.address, engine=engine)
     wait_until(lambda: count_states(server.port)["ESTABLISHED"] == 100, "50 connections, both ends")
     result = run.finish()
     assert result["completed"] == 50
-    assert result["latency"]["lifetime"]["from_start"]["p0"] >= 990_000_000
+    assert result["latency"]["lifetime"]["from_start"]["p0"] >= 1_990_000_000
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -197,7 +197,7 @@ def test_a_port_that_others_hold_is_left_alone(stage, engine):
 def test_a_server_killed_in_mid_run_costs_no_count(stage, engine, close):
     server = stage.server(engine=engine)
     counters = Counters()
-    run = stage.start_loadgen("--duration", "2s", "--in-flight", "16", "--close", close,
+    run = stage.start_loadgen("--duration", "5s", "--in-flight", "16", "--close", close,
                               "--ports", "1024-65535", target=server.address, engine=engine)
     wait_until(lambda: counters.delta("Tcp.PassiveOpens") > 300, "a run at full speed")
     server.kill()
@@ -214,7 +214,7 @@ def test_a_server_killed_in_mid_run_costs_no_count(stage, engine, close):
 def test_a_server_that_comes_back_is_served_again(stage, engine):
     server = stage.server(engine=engine)
     counters = Counters()
-    run = stage.start_loadgen("--count", "900", "--rate", "300/s", target=server.address,
+    run = stage.start_loadgen("--count", "1500", "--rate", "300/s", target=server.address,
                               engine=engine)
     wait_until(lambda: counters.delta("Tcp.PassiveOpens") > 50, "some connections")
     server.kill()
@@ -222,7 +222,7 @@ def test_a_server_that_comes_back_is_served_again(stage, engine):
     again = stage.server(listen=(server.address,), engine=engine)
     result = run.finish(code=4, may_be_late=True)
     assert again.stop()["completed"] > 50
-    assert result["attempted"] == 900
+    assert result["attempted"] == 1500
     check_active_opens(result, counters)
 
 
@@ -242,11 +242,11 @@ def test_arrivals_over_the_limit_are_shed_and_make_the_run_invalid(stage, engine
 def test_a_signal_in_the_middle_ends_with_a_report(stage, engine, number):
     server = stage.server(engine=engine)
     counters = Counters()
-    run = stage.start_loadgen("--duration", "60s", "--in-flight", "8", "--hold", "2ms",
+    run = stage.start_loadgen("--duration", "10m", "--in-flight", "8", "--hold", "2ms",
                               target=server.address, engine=engine)
     wait_until(lambda: counters.delta("Tcp.PassiveOpens") > 100, "a run at full speed")
     run.signal(number)
-    result = run.finish(code=3, seconds=20)
+    result = run.finish(code=3)
     assert result["completed"] > 50
     assert result["failed"] == 0
     assert limit_codes(result, "invalid") == ["interrupted"]
@@ -258,12 +258,12 @@ def test_a_signal_in_the_middle_ends_with_a_report(stage, engine, number):
 def test_a_second_signal_ends_at_once_and_loses_no_count(stage, engine):
     peer = stage.also_close(peers.Peer(peers.never_answer))
     counters = Counters()
-    run = stage.start_loadgen("--count", "20", "--in-flight", "20", "--timeout", "60s",
-                              target=peer.target, engine=engine)
+    run = stage.start_loadgen("--count", "20", "--in-flight", "20", "--timeout", "10m",
+                              "--drain", "10m", target=peer.target, engine=engine)
     wait_until(lambda: counters.delta("Tcp.PassiveOpens") == 20, "all connections")
     run.signal(signal.SIGINT)
     run.signal(signal.SIGTERM)
-    result = run.finish(code=3, seconds=20)
+    result = run.finish(code=3)
     assert (result["attempted"], result["open_at_end"]) == (20, 20)
 
 
@@ -310,7 +310,7 @@ def test_without_quick_acknowledgements_fewer_segments_flow(stage, engine):
 def test_a_generator_killed_in_mid_run_leaves_a_server_that_serves(stage, engine):
     server = stage.server(engine=engine)
     counters = Counters()
-    run = stage.start_loadgen("--duration", "60s", "--in-flight", "64", "--echoes", "1000",
+    run = stage.start_loadgen("--duration", "10m", "--in-flight", "64", "--echoes", "1000",
                               target=server.address, engine=engine)
     wait_until(lambda: counters.delta("Tcp.PassiveOpens") >= 64, "a run at full speed")
     run.kill()
@@ -325,7 +325,7 @@ def test_a_generator_killed_in_mid_run_leaves_a_server_that_serves(stage, engine
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_server_killed_while_connections_are_held_fails_each_hold(stage, engine):
     server = stage.server(engine=engine)
-    run = stage.start_loadgen("--count", "50", "--in-flight", "50", "--hold", "60s",
+    run = stage.start_loadgen("--count", "50", "--in-flight", "50", "--hold", "10m",
                               target=server.address, engine=engine)
     wait_until(lambda: count_states(server.port)["ESTABLISHED"] == 100, "50 held connections")
     server.kill()

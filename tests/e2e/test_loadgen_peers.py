@@ -57,7 +57,7 @@ def test_nc_takes_one_request_and_answers_nothing(stage, engine):
     wait_listening(port)
     request = stage.file("request", b"over to nc\n")
     # With its stdin at an end nc -N shuts at once: an answer of no bytes.
-    result = stage.loadgen("--count", "1", "--send", request, "--expect", "1", "--timeout", "2s",
+    result = stage.loadgen("--count", "1", "--send", request, "--expect", "1", "--timeout", "60s",
                            target=f"127.0.0.1:{port}", engine=engine, code=4)
     assert result["errors"] == {"echo/ENODATA": 1}
     listener.wait()
@@ -69,7 +69,7 @@ FAULTS = (
     ("resets after the request", peers.reset_after_request, (), {"echo/ECONNRESET"}),
     ("turns a bit", peers.corrupt, (), {"echo/EBADMSG"}),
     ("answers with a byte too many", peers.surplus, (), {"echo/EOVERFLOW"}),
-    ("never answers", peers.never_answer, ("--timeout", "300ms"), {"echo/ETIMEDOUT"}),
+    ("never answers", peers.never_answer, ("--timeout", "2s"), {"echo/ETIMEDOUT"}),
     ("closes half way", peers.close_half_way, (), {"echo/ENODATA"}),
 )
 
@@ -78,7 +78,7 @@ FAULTS = (
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_server_that(stage, engine, fault):
     _, behaviour, arguments, errors = fault
-    result = run(stage, behaviour, *arguments, "--drain", "10s", engine=engine, code=4)
+    result = run(stage, behaviour, *arguments, "--drain", "60s", engine=engine, code=4)
     assert set(result["errors"]) == errors
     assert (result["failed"], result["open_at_end"]) == (COUNT, 0)
     assert result["verdict"]["valid"] is True
@@ -88,7 +88,7 @@ def test_a_server_that(stage, engine, fault):
 def test_a_server_that_never_closes_times_out_in_the_close_phase(stage, engine):
     behaviour = peers.NeverClose()
     try:
-        result = run(stage, behaviour, "--timeout", "300ms", engine=engine, code=4)
+        result = run(stage, behaviour, "--timeout", "2s", engine=engine, code=4)
     finally:
         behaviour.over.set()
     assert result["errors"] == {"close/ETIMEDOUT": COUNT}
@@ -102,11 +102,11 @@ def test_a_server_that_drips_is_verified_to_the_last_byte(stage, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_timeout_is_for_a_phase_and_not_for_the_whole_life(stage, engine):
-    peer = stage.also_close(peers.Peer(peers.Late(0.2)))
+    peer = stage.also_close(peers.Peer(peers.Late(0.5)))
     result = stage.loadgen("--count", "8", "--in-flight", "8", "--echoes", "6", "--timeout",
-                           "800ms", target=peer.target, engine=engine)
+                           "2500ms", target=peer.target, engine=engine)
     assert result["completed"] == 8
-    assert result["latency"]["lifetime"]["from_start"]["p0"] > 1_200_000_000
+    assert result["latency"]["lifetime"]["from_start"]["p0"] > 3_000_000_000
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -166,7 +166,7 @@ def test_http_of_python_is_loaded_until_close(stage, engine):
 def test_a_held_connection_that_is_closed_on_is_a_failure_of_the_hold(stage, engine):
     def leave(sock):
         sock.sendall(sock.recv(1 << 16))
-    result = run(stage, leave, "--hold", "30s", engine=engine, code=4)
+    result = run(stage, leave, "--hold", "10m", engine=engine, code=4)
     assert result["errors"] == {"hold/ENODATA": COUNT}
 
 

@@ -177,7 +177,7 @@ def test_a_reader_of_the_report_that_goes_away_is_an_error_and_not_the_end(stage
     try:
         done = subprocess.run([program("finwait-loadgen"), "--target", server.address, "--count",
                                "20"], stdout=write_end, stderr=subprocess.PIPE, text=True,
-                              timeout=30, check=False)
+                              timeout=60, check=False)
     finally:
         os.close(write_end)
     assert done.returncode == 3

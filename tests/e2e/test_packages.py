@@ -23,7 +23,7 @@ def fixture_system(tmp_path):
         write("id", "echo 0")
         environment = dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}")
         done = subprocess.run([ROOT / "tests" / "packages", *arguments], env=environment,
-                              capture_output=True, text=True, timeout=30, check=False)
+                              capture_output=True, text=True, timeout=60, check=False)
         asked = tmp_path / "asked"
         return done, asked.read_text(encoding="ascii") if asked.exists() else ""
     return run

@@ -28,7 +28,7 @@ def test_several_addresses_of_both_families_are_served(stage, engine):
     assert len(server.addresses) == 3
     for address in server.addresses:
         host, port = address.rsplit(":", 1)
-        with socket.create_connection((host.strip("[]"), int(port)), 10) as client:
+        with socket.create_connection((host.strip("[]"), int(port)), 60) as client:
             echo_once(client)
     assert server.stop()["completed"] == 3
 
@@ -55,7 +55,7 @@ def test_two_servers_serve_side_by_side(stage):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_idle_connection_is_reset_and_a_busy_one_is_kept(stage, engine):
-    server = stage.server("--idle-timeout", "600ms", engine=engine)
+    server = stage.server("--idle-timeout", "2s", engine=engine)
     idle, busy = stage.connect(server), stage.connect(server)
     echo_once(idle)
     begin = time.monotonic()
@@ -69,8 +69,8 @@ def test_an_idle_connection_is_reset_and_a_busy_one_is_kept(stage, engine):
             return False
         except ConnectionResetError:
             return "rst"
-    assert wait_until(is_reset, "the idle connection's end", 10) == "rst"
-    assert time.monotonic() - begin >= 0.55
+    assert wait_until(is_reset, "the idle connection's end") == "rst"
+    assert time.monotonic() - begin >= 1.9
     echo_once(busy)
     busy.close()
     result = server.stop()
@@ -168,16 +168,16 @@ def test_after_the_drain_what_is_open_is_reset(stage, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_second_signal_ends_at_once_and_counts_what_is_open(stage, engine):
-    server = stage.server("--drain", "60s", engine=engine)
+    server = stage.server("--drain", "10m", engine=engine)
     client = stage.connect(server)
     echo_once(client)
     server.signal(signal.SIGTERM)
     wait_until(lambda: count_states(server.port)["LISTEN"] == 0, "the end of listening")
     server.signal(signal.SIGINT)
-    assert server.wait(20) == 3
+    assert server.wait() == 3
     result = server.result()
     assert (result["attempted"], result["open_at_end"]) == (1, 1)
-    client.settimeout(10)
+    client.settimeout(60)
     with pytest.raises(ConnectionResetError):
         client.recv(1)
 

@@ -39,7 +39,7 @@
 #define DESCRIPTORS_MIN (2 * (ESTABLISHED_PAIRS + HALF_CLOSED_PAIRS) + 64)
 
 /* How long the kernel may take until the last segments have arrived. */
-#define SETTLE_NS (UINT64_C(10) * NS_PER_SEC)
+#define SETTLE_NS (UINT64_C(30) * NS_PER_SEC)
 
 struct child {
     pid_t pid;

@@ -41,7 +41,12 @@
 #define GROWTH_NS (UINT64_C(30) * NS_PER_SEC)
 
 /* How long the kernel may take to bring the sockets where the test put them. */
-#define SETTLE_NS (UINT64_C(5) * NS_PER_SEC)
+#define SETTLE_NS (UINT64_C(30) * NS_PER_SEC)
+
+/* A receiver's buffer, and what is sent at once to one that does not read: far more than the first
+ * can take, and less than any sender's buffer holds. */
+#define RECEIVE_BYTES 4096
+#define FILL_BYTES 131072
 
 /* One connection's two descriptors; -1: closed. */
 struct pair {
@@ -73,10 +78,20 @@ static struct sockaddr_storage loopback(int family, uint16_t port)
     return address;
 }
 
+/* A socket that takes little, so that what is sent to it waits in the sender's buffer. */
+static int make_socket(int family, int flags)
+{
+    const int receive_bytes = RECEIVE_BYTES;
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)),
+                     0);
+    return fd;
+}
+
 static int make_listener(struct population *population, uint16_t port, int backlog)
 {
-    const int fd = socket(population->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
+    const int fd = make_socket(population->family, 0);
     const int one = 1;
     if (population->family == AF_INET6) {
         assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)), 0);
@@ -90,8 +105,7 @@ static int make_listener(struct population *population, uint16_t port, int backl
 
 static int start_connect(const struct population *population, uint16_t port, int flags)
 {
-    const int fd = socket(population->family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    assert_true(fd >= 0);
+    const int fd = make_socket(population->family, flags);
     const struct sockaddr_storage address = loopback(population->family, port);
     const int error = connect(fd, (const struct sockaddr *)&address, sizeof(address));
     assert_true(error == 0 || errno == EINPROGRESS);
@@ -106,13 +120,13 @@ static struct pair make_pair(struct population *population)
     return pair;
 }
 
-/* Writes until the peer's window and our buffer are full. */
+/* Sends more than the peer's window takes, so that a FIN has to wait behind it. */
 static void fill(int fd)
 {
-    static const char block[65536];
-    while (send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
-    }
-    assert_int_equal(errno, EAGAIN);
+    static const char block[FILL_BYTES];
+    const int send_bytes = 2 * FILL_BYTES;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)), 0);
+    assert_int_equal(send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL), FILL_BYTES);
 }
 
 static void count(struct population *population, enum tcp_state state)

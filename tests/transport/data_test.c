@@ -327,7 +327,8 @@ static void test_a_connection_stops_receiving_at_its_credit_and_goes_on_after(vo
     rig->mode = RIG_HOLD;
     exchange.fd = rig_open_accepted(rig, &conn);
     peer_nonblocking(exchange.fd);
-    for (unsigned i = 0; i < 20; i++) {
+    RIG_UNTIL(rig, (exchange_send(&exchange), rig->held_count == TRANSPORT_READ_CREDIT));
+    for (unsigned i = 0; i < 10; i++) {
         exchange_send(&exchange);
         rig_poll(rig);
     }
@@ -396,6 +397,8 @@ static void test_a_bulk_sender_does_not_starve_others(void **state)
     RIG_UNTIL(rig, rig->conn_count == 2);
     peer_send(bulk_fd, bytes, total);
     peer_send(other_fd, "ping", 4);
+    peer_wait_delivered(bulk_fd);
+    peer_wait_delivered(other_fd);
     RIG_UNTIL(rig, rig->conns[1].received_bytes == 4);
     assert_true(rig->conns[0].received_bytes < total);
     RIG_UNTIL(rig, rig->conns[0].received_bytes == total);

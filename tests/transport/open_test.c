@@ -289,7 +289,7 @@ static void test_without_descriptors_connecting_is_refused_or_works(void **state
 static void test_deferred_accept_waits_for_data(void **state)
 {
     struct rig *rig = *state;
-    struct transport_listen_options options = {.backlog = 8, .defer_accept_ns = NS_PER_SEC};
+    struct transport_listen_options options = {.backlog = 8, .defer_accept_ns = 60 * NS_PER_SEC};
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, &options);
     int fd = peer_connect(&address);

@@ -1,8 +1,10 @@
 /* Raw sockets as peers of the transport under test. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -116,6 +118,17 @@ void peer_reset(int fd)
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
     assert_int_equal(close(fd), 0);
+}
+
+void peer_wait_delivered(int fd)
+{
+    uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS;
+    int unacknowledged = 1;
+    while (unacknowledged > 0 && clock_now_ns() < end_ns) {
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &unacknowledged), 0);
+        usleep(100);
+    }
+    assert_int_equal(unacknowledged, 0);
 }
 
 struct endpoint peer_name(int fd, bool remote)

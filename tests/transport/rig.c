@@ -259,10 +259,12 @@ void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition)
     rig_poll(rig);
 }
 
+#define RIG_POLLS_MIN 3
+
 void rig_poll_for(struct rig *rig, uint64_t ms)
 {
     uint64_t end_ns = clock_now_ns() + ms * NS_PER_MS;
-    while (clock_now_ns() < end_ns) {
+    for (unsigned polls = 0; polls < RIG_POLLS_MIN || clock_now_ns() < end_ns; polls++) {
         rig_poll(rig);
     }
 }
@@ -364,6 +366,16 @@ uint64_t time_wait_count(void)
     fclose(file);
     assert_true(count != UINT64_MAX);
     return count;
+}
+
+void time_wait_expect(uint64_t count)
+{
+    for (uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS; time_wait_count() != count;) {
+        if (clock_now_ns() > end_ns) {
+            fail_msg("%" PRIu64 " TIME_WAIT, not %" PRIu64, time_wait_count(), count);
+        }
+        usleep(1000);
+    }
 }
 
 uint32_t descriptor_count(void)

@@ -26,7 +26,7 @@
 #define RIG_BUFFERS_MAX 4096
 
 /* Far above what anything here takes: only a test that fails waits for so long. */
-#define RIG_PATIENCE_NS (10 * NS_PER_SEC)
+#define RIG_PATIENCE_NS (30 * NS_PER_SEC)
 
 struct rig_variant {
     char name[64];
@@ -110,7 +110,8 @@ void rig_poll(struct rig *rig);
 /* Fails the test where the handler saw a rule broken. */
 void rig_check(const struct rig *rig);
 
-/* Polls until `ms` went by: for what must not happen, in that time. */
+/* Polls until `ms` went by, and several times at the least, whatever the machine did meanwhile: for
+ * what must not happen in that time, and to do what the calls before began. */
 void rig_poll_for(struct rig *rig, uint64_t ms);
 
 /* Gives the oldest held buffer back, by sending it or by releasing it. */
@@ -148,10 +149,14 @@ ssize_t peer_recv(int fd, void *data, size_t bytes);
 void peer_nonblocking(int fd);
 /* Closes with a reset. */
 void peer_reset(int fd);
+/* Waits until the other end's kernel has acknowledged all that was sent. */
+void peer_wait_delivered(int fd);
 struct endpoint peer_name(int fd, bool remote);
 
 /* Counts this namespace's TIME_WAIT records: /proc/net/sockstat. */
 uint64_t time_wait_count(void);
+/* Waits until there are so many: the last segments may be under way when a call returns. */
+void time_wait_expect(uint64_t count);
 /* Counts the process's descriptors. */
 uint32_t descriptor_count(void);
 
