@@ -200,6 +200,12 @@ def may_include(user, used):
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">\n]+)[">]', re.M)
 
 
+def is_skeleton_of(name, user, files):
+    """Tells whether a header is what the build makes of the folder's own BPF program."""
+    made = re.fullmatch(r"(bpf/\w+)\.skel\.h", name)
+    return made is not None and f"{user}/{made.group(1)}.bpf.c" in files
+
+
 def check_includes(source, files):
     user = folder_of(source.path)
     # Directives in comments are blank in `bare`; the name itself is only in `text`.
@@ -210,6 +216,8 @@ def check_includes(source, files):
         beside = os.path.normpath(os.path.join(os.path.dirname(source.path), name))
         found = next((path for path in (beside, "common/" + name, name, "tests/" + name)
                       if path in files), None)
+        if found is None and is_skeleton_of(name, user, files):
+            continue
         if found is None:
             if match.group(1) == '"':
                 yield Finding(source.path, line, "include-layer", f'"{name}" is no file of ours')
@@ -306,6 +314,8 @@ LOCAL_STATIC = re.compile(r"(?<![\w])((?:static|_Thread_local|thread_local)\b[^;
 
 
 def check_globals(source, _):
+    if source.path.endswith(".bpf.c"):
+        return  # maps and variables are how a BPF program and its reader talk
     for block in top_level_blocks(source.code):
         if not is_function_head(block.head):
             if is_mutable_variable(block.head):

@@ -52,6 +52,15 @@ class IncludeLayers(unittest.TestCase):
     def test_a_quoted_include_names_a_file_of_ours(self):
         self.assert_includes("server/main.c", "liburing.h", False)
 
+    def test_a_skeleton_is_included_beside_its_bpf_program_only(self):
+        files = FILES | {"common/tcpstat/bpf/census.bpf.c"}
+
+        def findings(path, name):
+            return tidy.check_text(path, f'#include "{name}"\n', files | {path})
+        self.assertEqual(findings("common/tcpstat/census.c", "bpf/census.skel.h"), [])
+        self.assertEqual(len(findings("common/tcpstat/census.c", "bpf/other.skel.h")), 1)
+        self.assertEqual(len(findings("server/main.c", "bpf/census.skel.h")), 1)
+
     def test_an_angled_include_hides_no_layer(self):
         self.assertEqual(rules_of("common/base/hist.c", "#include <report/report.h>\n"),
                          ["include-layer"])

@@ -83,8 +83,8 @@ static bool groups_grow(struct census_groups *groups)
     return true;
 }
 
-static int groups_add(struct census_groups *groups, uint16_t port,
-                      const struct census_socket *socket)
+int census_groups_add(struct census_groups *groups, uint16_t port, enum tcp_state state,
+                      uint64_t times)
 {
     uint32_t slot = groups->slot_of_port[port];
     if (slot == 0) {
@@ -95,7 +95,7 @@ static int groups_add(struct census_groups *groups, uint16_t port,
         slot = ++groups->count;
         groups->slot_of_port[port] = slot;
     }
-    groups->groups[slot - 1].counts.n[socket->state] += socket->times;
+    groups->groups[slot - 1].counts.n[state] += times;
     return 0;
 }
 
@@ -127,9 +127,10 @@ int census_result_add(struct census_result *result, const struct census_request 
     case CENSUS_WHOLE:
         return 0;
     case CENSUS_BY_LOCAL_PORT:
-        return groups_add(&result->groups, socket->local_port, socket);
+        return census_groups_add(&result->groups, socket->local_port, socket->state, socket->times);
     case CENSUS_BY_REMOTE_PORT:
-        return groups_add(&result->groups, socket->remote_port, socket);
+        return census_groups_add(&result->groups, socket->remote_port, socket->state,
+                                 socket->times);
     }
     return 0;
 }

@@ -60,7 +60,7 @@ struct census_group {
     struct tcp_state_counts counts; /* both families */
 };
 
-/* Counts by port, in the order in which the ports were first seen. At most CENSUS_PORTS, so nothing
+/* Counts by port, in no particular order. At most CENSUS_PORTS, so nothing
  * is ever left out. */
 struct census_groups {
     uint32_t count;
@@ -81,7 +81,7 @@ struct census_stamp {
     uint64_t wall_ns;    /* how long it took */
     uint64_t cpu_ns;     /* what it cost the calling thread, kernel time included */
     enum census_stability stability;
-    uint64_t rows;            /* sockets read, before the filters, without the repeated ones */
+    uint64_t rows; /* sockets that the source walked over or gave, without the repeated ones */
     uint64_t rows_repeated;   /* sockets that the source gave twice, dropped */
     uint64_t lines_malformed; /* whole lines that could not be understood, dropped */
     uint64_t lines_truncated; /* 1 for each family whose table ended within a line */
@@ -116,6 +116,11 @@ struct census {
  * IPv6 has only the first. Returns 0 or -errno with the failure's text set. */
 int census_open_procfs(struct census **census, struct failure *failure);
 
+/* Opens a census by a BPF iterator, which counts inside the kernel. Returns 0 or -errno with the
+ * failure's text set: -ENOSYS for a build without BPF, -EPERM without the rights, -ENOENT without
+ * BTF. */
+int census_open_bpf(struct census **census, struct failure *failure);
+
 /* Counts once. `result` is zeroed before its first use. Returns 0, -ECANCELED, -ENOMEM, or -errno
  * of the source; after an error the counts mean nothing, and the result may be used again or freed.
  */
@@ -138,6 +143,11 @@ const struct tcp_state_counts *census_groups_find(const struct census_groups *gr
 /* For implementations: empties a result but keeps its memory, and makes the groups' index when the
  * request asks for groups. Returns 0 or -ENOMEM. */
 int census_result_reset(struct census_result *result, const struct census_request *request);
+
+/* For implementations that group by themselves: adds to a port's count. Requires a result that was
+ * reset for a grouped request. Returns 0 or -ENOMEM. */
+int census_groups_add(struct census_groups *groups, uint16_t port, enum tcp_state state,
+                      uint64_t times);
 
 /* A socket as a census counts it. */
 struct census_socket {

@@ -1,11 +1,7 @@
 /* The census over /proc/net/tcp and tcp6: slow, and there on every Linux; the others are checked by
  * it.
  *
- * Layer: tcpstat (L1). Its stability is judged from the namespace's counters before and after:
- * sockets come and go only with sockstat's inuse and tw or the opens of snmp, and change their
- * state otherwise only by a segment; request sockets come by a segment too. Two listeners of which
- * one went as the other came, and a FIN that waits for the peer's window, are the changes that this
- * cannot see. */
+ * Layer: tcpstat (L1). One thread at a time; the reader's buffers are kept from run to run. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,9 +10,9 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "tcpstat/census.h"
-#include "tcpstat/counters.h"
 #include "tcpstat/procfs_reader.h"
 #include "tcpstat/source.h"
+#include "tcpstat/stability.h"
 
 /* A spoilt pass needs a growing table whose last page was full, one in 24 or so; three in a row are
  * one in 14,000. */
@@ -29,29 +25,11 @@ enum { TABLE_V4, TABLE_V6, TABLE_COUNT };
 static const char *const table_names[TABLE_COUNT] = {"tcp", "tcp6"};
 static const uint8_t table_families[TABLE_COUNT] = {AF_INET, AF_INET6};
 
-/* Counters that tell whether sockets came or went. */
-static const char *const population_names[] = {
-    "Tcp.ActiveOpens", "Tcp.PassiveOpens",     "Tcp.AttemptFails",  "Tcp.CurrEstab",
-    "TcpExt.TW",       "TcpExt.TWKilled",      "TcpExt.TWRecycled", "sockstat.TCP.inuse",
-    "sockstat.TCP.tw", "sockstat6.TCP6.inuse",
-};
-
-/* Counters that tell whether a segment came or went. */
-static const char *const traffic_names[] = {"Tcp.InSegs", "Tcp.OutSegs", "Tcp.RetransSegs",
-                                            "Tcp.OutRsts"};
-
-#define POPULATION_COUNT (sizeof(population_names) / sizeof(population_names[0]))
-#define TRAFFIC_COUNT (sizeof(traffic_names) / sizeof(traffic_names[0]))
-
 struct procfs_census {
     struct census census; /* first: a pointer to it is a pointer to this */
     struct procfs_reader *readers[TABLE_COUNT];
     int fds[TABLE_COUNT]; /* negative: not there */
-    struct tcpstat_counters *counters;
-    int population[POPULATION_COUNT];
-    int traffic[TRAFFIC_COUNT];
-    struct tcpstat_counters_snapshot before;
-    struct tcpstat_counters_snapshot after;
+    struct stability *stability;
 };
 
 /* What the visitor needs. */
@@ -118,25 +96,6 @@ static int count_once(struct procfs_census *census, struct visit *visit)
     return outcome;
 }
 
-static bool differs(const struct procfs_census *census, const int *indexes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (tcpstat_counters_delta(&census->before, &census->after, indexes[i]) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum census_stability judge_stability(const struct procfs_census *census)
-{
-    if (differs(census, census->population, POPULATION_COUNT)) {
-        return CENSUS_CHANGED;
-    }
-    return differs(census, census->traffic, TRAFFIC_COUNT) ? CENSUS_STABILITY_UNKNOWN
-                                                           : CENSUS_STABLE;
-}
-
 static int procfs_run(struct census *base, const struct census_request *request,
                       struct census_result *result)
 {
@@ -144,7 +103,7 @@ static int procfs_run(struct census *base, const struct census_request *request,
     struct visit visit = {.request = request, .result = result};
     const uint64_t started_ns = clock_now_ns();
     const uint64_t cpu_started_ns = clock_thread_cpu_ns();
-    const bool has_before = tcpstat_counters_read(census->counters, &census->before) == 0;
+    stability_begin(census->stability);
     uint32_t passes = 0;
     int error;
     do {
@@ -154,12 +113,10 @@ static int procfs_run(struct census *base, const struct census_request *request,
     if (error < 0 && error != -EAGAIN) {
         return error;
     }
-    const bool has_after = tcpstat_counters_read(census->counters, &census->after) == 0;
     struct census_stamp *stamp = &result->stamp;
     stamp->repeats_remain = error == -EAGAIN;
     stamp->passes = passes;
-    /* Counters that could not be read only leave the stability unknown. */
-    stamp->stability = has_before && has_after ? judge_stability(census) : CENSUS_STABILITY_UNKNOWN;
+    stamp->stability = stability_end(census->stability);
     stamp->started_ns = started_ns;
     stamp->wall_ns = clock_now_ns() - started_ns;
     stamp->cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
@@ -169,7 +126,7 @@ static int procfs_run(struct census *base, const struct census_request *request,
 static void procfs_close(struct census *base)
 {
     struct procfs_census *census = (struct procfs_census *)base;
-    tcpstat_counters_close(census->counters);
+    stability_close(census->stability);
     for (uint32_t table = 0; table < TABLE_COUNT; table++) {
         procfs_reader_destroy(census->readers[table]);
         source_close(census->fds[table]);
@@ -208,16 +165,6 @@ static int open_table(struct procfs_census *census, uint32_t table)
     return procfs_reader_create(&census->readers[table], &config);
 }
 
-static void resolve(struct procfs_census *census)
-{
-    for (size_t i = 0; i < POPULATION_COUNT; i++) {
-        census->population[i] = tcpstat_counters_find(census->counters, population_names[i]);
-    }
-    for (size_t i = 0; i < TRAFFIC_COUNT; i++) {
-        census->traffic[i] = tcpstat_counters_find(census->counters, traffic_names[i]);
-    }
-}
-
 int census_open_procfs(struct census **census, struct failure *failure)
 {
     struct procfs_census *opened = calloc(1, sizeof(*opened));
@@ -227,12 +174,11 @@ int census_open_procfs(struct census **census, struct failure *failure)
     opened->census.ops = &procfs_ops;
     opened->fds[TABLE_V4] = -ENOENT;
     opened->fds[TABLE_V6] = -ENOENT;
-    int error = tcpstat_counters_open(&opened->counters, failure);
+    int error = stability_open(&opened->stability, failure);
     if (error < 0) {
         procfs_close(&opened->census);
         return error;
     }
-    resolve(opened);
     for (uint32_t table = 0; table < TABLE_COUNT; table++) {
         error = open_table(opened, table);
         if (error < 0) {

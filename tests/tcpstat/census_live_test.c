@@ -1,5 +1,5 @@
-/* The census against sockets that the test made: in a namespace of its own, every state that Linux
- * shows, over IPv4 and IPv6, in known numbers.
+/* A census, by the method that is the program's argument, against sockets that the test made: in a
+ * namespace of its own, every state that Linux shows, over IPv4 and IPv6, in known numbers.
  *
  * The states are held without help from a packet filter: a listener with a full accept queue drops
  * SYNs (SYN_SENT), one with TCP_DEFER_ACCEPT keeps the handshake's request socket (SYN_RECEIVED),
@@ -463,7 +463,14 @@ static void test_a_cancelled_census_ends_at_once(void **state)
     census_result_free(&result);
 }
 
-static int set_up(void **state)
+/* A method's way to be opened. */
+struct method {
+    const char *name;
+    int (*open)(struct census **census, struct failure *failure);
+    CMFixtureFunction set_up;
+};
+
+static int set_up(void **state, int (*open_census)(struct census **, struct failure *))
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     fixture->v4.family = AF_INET;
@@ -475,7 +482,17 @@ static int set_up(void **state)
     if (tcpstat_counters_open(&fixture->counters, &failure) < 0) {
         return -1;
     }
-    return census_open_procfs(&fixture->census, &failure);
+    return open_census(&fixture->census, &failure);
+}
+
+static int set_up_procfs(void **state)
+{
+    return set_up(state, census_open_procfs);
+}
+
+static int set_up_bpf(void **state)
+{
+    return set_up(state, census_open_bpf);
 }
 
 static int tear_down(void **state)
@@ -487,11 +504,49 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+static const struct method methods[] = {
+    {"procfs", census_open_procfs, set_up_procfs},
+    {"bpf", census_open_bpf, set_up_bpf},
+};
+
+#define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
+
+static const struct method *find_method(const char *name)
 {
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (strcmp(methods[i].name, name) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+/* A build or a system may be without a method: then it says so, and there is nothing to test. */
+static bool is_there(const struct method *method)
+{
+    struct census *census;
+    struct failure failure;
+    if (method->open(&census, &failure) < 0) {
+        fprintf(stderr, "skipped: %s\n", failure.text);
+        return false;
+    }
+    census_close(census);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    const struct method *method = argc == 2 ? find_method(argv[1]) : NULL;
+    if (method == NULL) {
+        fprintf(stderr, "which method? procfs or bpf\n");
+        return 2;
+    }
     const int error = namespace_enter();
     if (error < 0) {
         fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
+        return EXIT_SKIPPED;
+    }
+    if (!is_there(method)) {
         return EXIT_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
@@ -503,5 +558,5 @@ int main(void)
         cmocka_unit_test(
             test_a_growing_table_is_never_counted_too_high), /* last: it adds sockets */
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests_name(method->name, tests, method->set_up, tear_down);
 }
