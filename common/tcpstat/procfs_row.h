@@ -10,7 +10,11 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/tcp_state.h"
+
+/* USER_HZ is 100 on every architecture but old ones that no kernel of today supports. */
+#define PROCFS_TICK_NS (UINT64_C(10) * NS_PER_MS)
 
 struct procfs_row {
     enum tcp_state state;
@@ -18,6 +22,8 @@ struct procfs_row {
     struct endpoint remote;
     uint32_t tx_queue_bytes; /* a listener has 0 here */
     uint32_t rx_queue_bytes; /* a listener has its accept queue's length here */
+    bool is_record;          /* TIME_WAIT, or a FIN_WAIT_2 that has no socket any more */
+    uint32_t timer_ticks; /* until the row's timer fires, in PROCFS_TICK_NS; a record ends then */
     uint32_t uid;
     uint64_t inode; /* 0 for TIME_WAIT and request sockets */
 };

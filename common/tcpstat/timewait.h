@@ -29,9 +29,10 @@
 
 struct timewait_sample {
     uint64_t at_ns;
-    uint64_t made;     /* since the namespace began */
-    uint64_t live;     /* now */
-    uint64_t recycled; /* since the namespace began */
+    uint64_t made;      /* since the namespace began */
+    uint64_t live;      /* now */
+    uint64_t recycled;  /* since the namespace began */
+    uint64_t overflows; /* since the namespace began: closes without, at tcp_max_tw_buckets */
 };
 
 struct timewait_config {
@@ -66,5 +67,35 @@ struct timewait_estimate {
  * have been made earlier is the estimate of the samples up to then. */
 void timewait_estimate(const struct timewait_sample *samples, size_t count,
                        const struct timewait_config *config, struct timewait_estimate *estimate);
+
+/* What happened between two samples, a second: TIME_WAIT's live rates. */
+struct timewait_flow {
+    double made_per_sec;
+    double ended_per_sec;     /* in any way */
+    double recycled_per_sec;  /* of these, taken over by a connect() of ours (TWRecycled) */
+    double overflows_per_sec; /* closes that made none, at tcp_max_tw_buckets */
+};
+
+/* Computes the rates between two samples; all 0 when no time passed. */
+void timewait_flow(const struct timewait_sample *earlier, const struct timewait_sample *later,
+                   struct timewait_flow *flow);
+
+/* A forecast to be compared with what comes. */
+struct timewait_forecast {
+    uint64_t made_at_ns;
+    uint64_t for_ns;
+    double live;
+};
+
+/* Forecasts how many will be alive `ahead_ns` after the last sample: those of the steady rate to
+ * come, and of those now alive the ones younger than the lifetime by then. Requires count >= 1. */
+struct timewait_forecast timewait_forecast_live(const struct timewait_sample *samples, size_t count,
+                                                const struct timewait_config *config,
+                                                uint64_t ahead_ns);
+
+/* Finds how far a forecast was off, as a share of what came (interpolated between the samples
+ * around its time). Returns false while its time has not come, or when it is before all samples. */
+bool timewait_forecast_error(const struct timewait_forecast *forecast,
+                             const struct timewait_sample *samples, size_t count, double *error);
 
 #endif

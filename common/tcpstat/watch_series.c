@@ -34,6 +34,7 @@ struct timewait_sample watch_tick_time_wait(const struct watch_tick *tick)
         .made = tick->values[WATCH_time_wait_made] + tick->values[WATCH_time_wait_killed],
         .live = tick->values[WATCH_time_wait],
         .recycled = tick->values[WATCH_time_wait_recycled],
+        .overflows = tick->values[WATCH_time_wait_overflows],
     };
 }
 

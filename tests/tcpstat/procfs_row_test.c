@@ -93,6 +93,17 @@ static void test_short_rows_have_their_state(void **state)
     assert_int_equal(parse_good(guard, AF_INET, TIME_WAIT).inode, 0);
 }
 
+static void test_a_record_has_the_time_that_it_rests(void **state)
+{
+    struct guard_page *guard = *state;
+    const struct procfs_row record = parse_good(guard, AF_INET, TIME_WAIT);
+    assert_true(record.is_record);
+    assert_int_equal(record.timer_ticks * PROCFS_TICK_NS, 60 * NS_PER_SEC);
+    assert_true(parse_good(guard, AF_INET6, TIME_WAIT_V6).is_record);
+    assert_false(parse_good(guard, AF_INET, REQUEST).is_record);
+    assert_false(parse_good(guard, AF_INET, ESTABLISHED).is_record);
+}
+
 /* Gives a row with another number in front. */
 static const char *renumbered(char *text, const char *row, const char *number)
 {
@@ -277,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_a_row_gives_every_field),
         cmocka_unit_test(test_a_row_of_ipv6_gives_every_field),
         cmocka_unit_test(test_short_rows_have_their_state),
+        cmocka_unit_test(test_a_record_has_the_time_that_it_rests),
         cmocka_unit_test(test_the_row_number_may_be_of_any_width),
         cmocka_unit_test(test_a_row_cut_before_the_inode_is_refused),
         cmocka_unit_test(test_a_row_of_the_other_family_is_refused),

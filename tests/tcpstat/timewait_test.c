@@ -242,6 +242,74 @@ static void test_few_or_odd_samples_give_no_nonsense(void **state)
     }
 }
 
+static void test_the_flow_is_what_changed_by_the_second(void **state)
+{
+    (void)state;
+    const struct timewait_sample earlier = {
+        .at_ns = NS_PER_SEC, .made = 100, .live = 50, .recycled = 3, .overflows = 1};
+    const struct timewait_sample later = {
+        .at_ns = 3 * NS_PER_SEC, .made = 300, .live = 150, .recycled = 13, .overflows = 5};
+    struct timewait_flow flow;
+    timewait_flow(&earlier, &later, &flow);
+    assert_within(flow.made_per_sec, 100, 1e-9);
+    assert_within(flow.ended_per_sec, 50, 1e-9);
+    assert_within(flow.recycled_per_sec, 5, 1e-9);
+    assert_within(flow.overflows_per_sec, 2, 1e-9);
+    timewait_flow(&later, &later, &flow);
+    assert_true(flow.made_per_sec == 0 && flow.ended_per_sec == 0);
+}
+
+/* A forecast at each time of the run, ahead by less and by more than a lifetime. */
+static void test_what_will_be_alive_is_forecast_within_two_percent(void **state)
+{
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 10, 0, 150);
+    const size_t count = simulate(sim);
+    static const uint64_t ahead_sec[] = {5, 30, 60, 90};
+    for (size_t made_at = 10; made_at < 60; made_at += 7) {
+        for (size_t i = 0; i < sizeof(ahead_sec) / sizeof(ahead_sec[0]); i++) {
+            const struct timewait_forecast forecast = timewait_forecast_live(
+                sim->samples, made_at, &(struct timewait_config){0}, ahead_sec[i] * NS_PER_SEC);
+            double error;
+            assert_true(timewait_forecast_error(&forecast, sim->samples, count, &error));
+            if (fabs(error) > 0.02) {
+                fail_msg("made at %zu s, %llu s ahead: off by %.2f%%", made_at,
+                         (unsigned long long)ahead_sec[i], 100 * error);
+            }
+        }
+    }
+}
+
+static void test_a_forecast_has_no_error_before_its_time(void **state)
+{
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 10, 0, 150);
+    simulate(sim);
+    const struct timewait_forecast forecast =
+        timewait_forecast_live(sim->samples, 20, &(struct timewait_config){0}, 30 * NS_PER_SEC);
+    double error;
+    assert_false(timewait_forecast_error(&forecast, sim->samples, 40, &error));
+    assert_true(timewait_forecast_error(&forecast, sim->samples, 60, &error));
+}
+
+static void test_a_forecast_stops_at_the_bucket_limit(void **state)
+{
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    sim->buckets_max = 100000;
+    make_steady(sim, 10, 0, 150);
+    const size_t count = simulate(sim);
+    const struct timewait_config config = {.buckets_max = 100000};
+    const struct timewait_forecast forecast =
+        timewait_forecast_live(sim->samples, 8, &config, 30 * NS_PER_SEC);
+    double error;
+    assert_true(timewait_forecast_error(&forecast, sim->samples, count, &error));
+    assert_within(forecast.live, 100000, 1e-9);
+    assert_true(fabs(error) < 1e-9);
+}
+
 static int set_up(void **state)
 {
     *state = calloc(1, sizeof(struct simulation));
@@ -266,6 +334,10 @@ int main(void)
         cmocka_unit_test(test_the_rate_is_that_of_the_last_steady_stretch),
         cmocka_unit_test(test_a_rate_that_is_known_goes_before_the_measured),
         cmocka_unit_test(test_records_that_were_taken_over_are_told),
+        cmocka_unit_test(test_the_flow_is_what_changed_by_the_second),
+        cmocka_unit_test(test_what_will_be_alive_is_forecast_within_two_percent),
+        cmocka_unit_test(test_a_forecast_has_no_error_before_its_time),
+        cmocka_unit_test(test_a_forecast_stops_at_the_bucket_limit),
         cmocka_unit_test(test_few_or_odd_samples_give_no_nonsense),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

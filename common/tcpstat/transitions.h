@@ -1,0 +1,111 @@
+/* Exact transitions: every change of a TCP socket's state, counted in the kernel as it happens.
+ *
+ * Layer: tcpstat (L1). A BPF program on the tracepoint inet_sock_set_state counts, in one network
+ * namespace, how often each state followed each, and how long each state lasted. It costs nothing
+ * but its share of the kernel's own calls; user space only reads. One thread at a time. Times are
+ * CLOCK_MONOTONIC's.
+ *
+ * What the tracepoint shows (Linux 6.18), and how the matrix names it:
+ *
+ *   socket                          tracepoint                 matrix
+ *   connect()                       CLOSE -> SYN_SENT          NONE -> SYN_SENT
+ *   listen()                        CLOSE -> LISTEN            NONE -> LISTEN
+ *   a request becomes a socket      LISTEN -> SYN_RECV         NONE -> SYN_RECEIVED (the listener
+ *     (the handshake's third ACK)                                stays what it is: a copy leaves
+ * it) any end of a socket             X -> CLOSE                 X -> CLOSED FIN_WAIT_2, the FIN
+ * comes       FIN_WAIT2 -> CLOSE         FIN_WAIT_2 -> TIME_WAIT (*) CLOSING, the FIN is ACKed
+ * CLOSING -> CLOSE           CLOSING -> TIME_WAIT (*) FIN_WAIT_2 without a socket     FIN_WAIT2 ->
+ * CLOSE         FIN_WAIT_2 -> NONE: what remains is a record, counted apart (*)
+ *
+ * (*) The tracepoint does not tell these closes from aborts; the program does, by what it finds in
+ * the socket: no error, and the peer's FIN received. The kernel's counters tell how many records
+ * were made, and state_account() compares the two. Request sockets, and what becomes of a TIME_WAIT
+ * record (expiry, reuse, reset), pass no tracepoint at all. A socket that was never connected nor
+ * listened is in no state that a matrix has. */
+#ifndef FINWAIT_TCPSTAT_TRANSITIONS_H
+#define FINWAIT_TCPSTAT_TRANSITIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/failure.h"
+#include "base/hist.h"
+#include "base/tcp_state.h"
+#include "tcpstat/census.h"
+
+enum transitions_counter {
+#define COUNTER(name, help) TRANSITIONS_COUNTER_##name,
+#include "tcpstat/transitions.def"
+#undef COUNTER
+    TRANSITIONS_COUNTER_COUNT
+};
+
+extern const struct counter_info transitions_counter_infos[TRANSITIONS_COUNTER_COUNT];
+
+#define TRANSITIONS_GROUPS_DEFAULT 1024
+#define TRANSITIONS_OWNERS_DEFAULT 262144 /* TIME_WAIT records whose owner is remembered: 18 MB */
+
+/* What to follow. A zeroed config follows everything in the calling thread's namespace. */
+struct transitions_config {
+    const struct port_set *local_ports; /* NULL: all; borrowed for the call of transitions_open */
+    const struct port_set *remote_ports;
+    enum census_grouping grouping;
+    uint32_t groups_max;  /* 0: TRANSITIONS_GROUPS_DEFAULT */
+    uint64_t netns_inode; /* 0: the calling thread's */
+    uint32_t
+        time_wait_owners_max; /* 0: TRANSITIONS_OWNERS_DEFAULT; the least recent are forgotten */
+};
+
+struct transitions_group {
+    uint16_t port;
+    struct tcp_transitions matrix;
+};
+
+/* All that was counted since transitions_open. Zeroed before its first use; owned by the caller,
+ * freed by transitions_snapshot_free. */
+struct transitions_snapshot {
+    uint64_t taken_ns;
+    struct tcp_transitions matrix;
+    uint64_t counters[TRANSITIONS_COUNTER_COUNT];
+    struct transitions_group *groups; /* by port, ascending; NULL for CENSUS_WHOLE */
+    uint32_t group_count;
+    struct tcp_transitions other; /* of ports that found no group: counter groups_full */
+};
+
+struct transitions;
+
+/* Tells whether this build has the program at all. */
+bool transitions_built_in(void);
+
+/* Loads and attaches the program. Returns 0, or with the failure's text set to one line that says
+ * what is missing and what to do: -ENOTSUP (built without BPF, or the kernel has no BTF or no such
+ * tracepoint), -EPERM (no CAP_BPF and CAP_PERFMON), -ENOMEM, or -errno. */
+int transitions_open(struct transitions **transitions, const struct transitions_config *config,
+                     struct failure *failure);
+
+/* Detaches the program and frees everything. NULL is allowed. */
+void transitions_close(struct transitions *transitions);
+
+/* Reads everything but the histograms; about 10 us, and 1 us a group. Transitions that happen
+ * meanwhile may be in it or not. Returns 0, -ENOMEM or -errno. */
+int transitions_read(struct transitions *transitions, struct transitions_snapshot *snapshot);
+
+/* Adds to an initialised histogram how long `state` lasted, in ns, for every socket that left it
+ * and whose entry was seen. The bins are exact; min and max are those of their bins, and the sum is
+ * that of the bins' middles. Returns 0 or -errno. */
+int transitions_read_lasted(struct transitions *transitions, enum tcp_state state,
+                            struct hist *lasted);
+
+/* Counts the transitions that a matrix has into a state, and out of it. A socket's first state is
+ * entered from NONE; CLOSED and NONE are entered at a socket's end. */
+uint64_t tcp_transitions_entered(const struct tcp_transitions *matrix, enum tcp_state state);
+uint64_t tcp_transitions_left(const struct tcp_transitions *matrix, enum tcp_state state);
+
+/* Subtracts an earlier reading of the same matrix. */
+void tcp_transitions_subtract(struct tcp_transitions *matrix,
+                              const struct tcp_transitions *earlier);
+
+void transitions_snapshot_free(struct transitions_snapshot *snapshot);
+
+#endif

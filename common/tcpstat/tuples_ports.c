@@ -1,0 +1,115 @@
+/* The ports that the kernel gives to connect(), from the namespace's sysctls. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tcpstat/counters.h"
+#include "tcpstat/source.h"
+#include "tcpstat/tuples.h"
+
+/* A list of 65,536 single ports is 375 kB; the kernel writes ranges, so that every second port is
+ * the longest: 32,768 of them. */
+#define RESERVED_TEXT_MAX (256 * 1024)
+
+#define IPV4_PATH "/proc/sys/net/ipv4/"
+
+static int read_text(const char *path, char *text, size_t size)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    const ssize_t bytes = source_read_all(fd, text, size - 1);
+    close(fd);
+    text[bytes < 0 ? 0 : bytes] = '\0';
+    return bytes < 0 ? (int)bytes : 0;
+}
+
+static int read_range(struct tuples_ports *ports)
+{
+    char text[64];
+    const int error = read_text(IPV4_PATH "ip_local_port_range", text, sizeof(text));
+    if (error < 0) {
+        return error;
+    }
+    char *rest;
+    const unsigned long first = strtoul(text, &rest, 10);
+    const unsigned long last = strtoul(rest, NULL, 10);
+    if (first == 0 || last < first || last >= CENSUS_PORTS) {
+        return -EPROTO;
+    }
+    ports->range = (struct port_range){(uint16_t)first, (uint16_t)last};
+    return 0;
+}
+
+/* "8080,9148-9150" and a newline; nothing but a newline when none are. */
+static int parse_reserved(struct port_set *reserved, char *text)
+{
+    char *at = text;
+    while (*at >= '0' && *at <= '9') {
+        const unsigned long first = strtoul(at, &at, 10);
+        unsigned long last = first;
+        if (*at == '-') {
+            last = strtoul(at + 1, &at, 10);
+        }
+        if (last < first || last >= CENSUS_PORTS) {
+            return -EPROTO;
+        }
+        port_set_add_range(reserved, (struct port_range){(uint16_t)first, (uint16_t)last});
+        at += *at == ',';
+    }
+    return 0;
+}
+
+static int read_reserved(struct tuples_ports *ports)
+{
+    char *text = malloc(RESERVED_TEXT_MAX);
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    int error = read_text(IPV4_PATH "ip_local_reserved_ports", text, RESERVED_TEXT_MAX);
+    if (error == 0) {
+        error = parse_reserved(&ports->reserved, text);
+    }
+    free(text);
+    return error;
+}
+
+static uint32_t count_usable(const struct tuples_ports *ports)
+{
+    uint32_t usable = 0;
+    for (uint32_t port = ports->range.first; port <= ports->range.last; port++) {
+        usable += !port_set_has(&ports->reserved, (uint16_t)port);
+    }
+    return usable;
+}
+
+int tuples_ports_read(struct tuples_ports *ports, struct failure *failure)
+{
+    memset(ports, 0, sizeof(*ports));
+    const char *what = "ip_local_port_range";
+    int error = read_range(ports);
+    if (error == 0) {
+        what = "ip_local_reserved_ports";
+        error = read_reserved(ports);
+    }
+    uint64_t reuse = 0;
+    if (error == 0) {
+        what = "tcp_tw_reuse";
+        error = source_read_number(IPV4_PATH "tcp_tw_reuse", &reuse);
+    }
+    if (error == 0) {
+        what = "tcp_max_tw_buckets";
+        error = tcpstat_read_time_wait_max(&ports->time_wait_max);
+    }
+    if (error < 0) {
+        return failure_set(failure, -error, "%s%s cannot be read: %s", IPV4_PATH, what,
+                           strerror(-error));
+    }
+    ports->time_wait_reuse = (int)reuse;
+    ports->usable = count_usable(ports);
+    return 0;
+}
