@@ -1,19 +1,26 @@
 /* Pool: records of one size, named by a 30-bit index, in chunks that go back when they are empty.
  *
  * Layer: tcp (L2). One owner, one thread. Records do not move. A new record takes the lowest chunk
- * that has room, so that after a flood the high chunks run empty and are given back. A chunk that
- * has just become empty is kept while it is the only one with room, so that a steady state
- * allocates nothing. */
+ * that has room, so that after a flood the high chunks run empty and are given back. An empty chunk
+ * is kept until half a chunk is free elsewhere, so that a steady state allocates nothing. */
 #ifndef FINWAIT_TCP_POOL_H
 #define FINWAIT_TCP_POOL_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tcp/memory.h"
 
 #define POOL_INDEX_BITS 30
 
-struct pool_chunk; /* records, a free list, a count */
+struct pool_chunk; /* a free list, counts, a bit for each record that lives */
+
+/* A place for a chunk; both NULL: there is none. */
+struct pool_place {
+    unsigned char *records;
+    struct pool_chunk *chunk;
+};
 
 struct pool {
     struct memory *memory;
@@ -21,10 +28,13 @@ struct pool {
     uint32_t chunk_shift;  /* log2 of records per chunk */
     uint32_t records_max;
     uint32_t live_count;
-    uint32_t chunk_capacity; /* of the table */
+    uint32_t chunk_count;
+    uint32_t chunk_capacity; /* of the table, a multiple of 64 */
     uint32_t chunk_lowest;   /* no chunk below has room */
+    uint32_t chunk_empty;    /* the one that is kept, or UINT32_MAX */
     size_t memory_bytes;     /* that this pool holds */
-    struct pool_chunk **chunks;
+    struct pool_place *places;
+    uint64_t *rooms; /* a bit a chunk: it has room. Behind the places, in their block */
 };
 
 struct pool_config {
@@ -46,11 +56,15 @@ void *pool_alloc(struct pool *pool, uint32_t *index);
 /* Gives a record back. Requires that it lives. */
 void pool_release(struct pool *pool, uint32_t index);
 
-/* Finds a record. Requires that it lives. Inline in spirit: two loads. */
-void *pool_at(const struct pool *pool, uint32_t index);
+/* Finds a record, without looking at it. Requires that it lives. */
+static inline void *pool_at(const struct pool *pool, uint32_t index)
+{
+    size_t within = index & ((UINT32_C(1) << pool->chunk_shift) - 1u);
+    return pool->places[index >> pool->chunk_shift].records + within * pool->record_bytes;
+}
 
 /* Tells whether an index is that of a live record, for handles that may be stale. */
-_Bool pool_is_live(const struct pool *pool, uint32_t index);
+bool pool_is_live(const struct pool *pool, uint32_t index);
 
 /* Finds the next live record at or after *index, and moves *index past it; NULL at the end. */
 void *pool_next(const struct pool *pool, uint32_t *index);

@@ -2,18 +2,20 @@
  *
  * Layer: tcp (L2). The send queue holds what is not yet acknowledged; the receive queue holds what
  * is not yet read, and beyond a gap what came out of order, at its place. 16 bytes while empty and
- * no buffer: an idle connection costs none. Buffers are powers of two from 256 bytes on, taken from
- * and given to free lists, so that churn allocates nothing in the steady state. */
+ * no buffer: an idle connection costs none. Buffers are powers of two from 256 bytes on, nothing
+ * added, taken from and given to free lists, so that churn allocates nothing in the steady state.
+ */
 #ifndef FINWAIT_TCP_RING_H
 #define FINWAIT_TCP_RING_H
 
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "tcp/memory.h"
 
 #define RING_BYTES_MIN 256u
 #define RING_CLASSES 23                         /* 256 B to 1 GiB */
-#define RING_KEPT_BYTES_MAX (UINT64_C(4) << 20) /* in free lists, per class at least one */
+#define RING_KEPT_BYTES_MAX (UINT64_C(4) << 20) /* in free lists */
 
 struct ring_block;
 
@@ -25,10 +27,11 @@ struct ring_store {
     struct ring_block *free[RING_CLASSES];
 };
 
+/* A zeroed ring is an empty one without a block. */
 struct ring {
-    struct ring_block *block; /* NULL: none; the block knows its capacity */
-    uint32_t head;            /* offset of the first byte, modulo capacity */
-    uint32_t count;           /* bytes in order from the head */
+    uint8_t *block; /* NULL: none */
+    uint32_t place; /* capacity (the top bit that is set) + offset of the head; 0: no block */
+    uint32_t count; /* bytes in order from the head */
 };
 
 void ring_store_init(struct ring_store *store, struct memory *memory);
@@ -36,11 +39,18 @@ void ring_store_init(struct ring_store *store, struct memory *memory);
 /* Frees the free lists. Requires that no ring holds a block. */
 void ring_store_destroy(struct ring_store *store);
 
-/* Frees kept blocks beyond `bytes`. */
+/* Frees kept blocks beyond `bytes`, the largest first. */
 void ring_store_trim(struct ring_store *store, uint64_t bytes);
 
+/* Counts bytes that fit without growing. */
+static inline uint32_t ring_capacity(const struct ring *ring)
+{
+    return ring->place == 0 ? 0 : UINT32_C(1) << (31 - __builtin_clz(ring->place));
+}
+
 /* Makes the block large enough for `bytes` from the head on, keeping everything up to `reach` bytes
- * (what lies out of order included). Returns 0 or -ENOMEM with nothing changed. */
+ * (what lies out of order included). Returns 0 or -ENOMEM (more than 1 GiB too) with nothing
+ * changed. */
 int ring_reserve(struct ring_store *store, struct ring *ring, uint32_t bytes, uint32_t reach);
 
 /* Writes at `offset` from the head, for later counting by ring_extend. Requires room reserved. */
@@ -49,30 +59,46 @@ void ring_write_at(struct ring *ring, uint32_t offset, const void *bytes, uint32
 /* Counts bytes that were written behind those in order. */
 static inline void ring_extend(struct ring *ring, uint32_t count)
 {
+    ASSERT(count <= ring_capacity(ring) - ring->count);
     ring->count += count;
 }
 
-/* Lends `count` bytes from `offset` on as up to two parts. Requires offset + count <= ring->count.
- */
+/* Bytes in up to two parts. */
 struct ring_view {
     const uint8_t *first;
     const uint8_t *second;
     uint32_t first_bytes;
     uint32_t second_bytes;
 };
-struct ring_view ring_view(const struct ring *ring, uint32_t offset, uint32_t count);
+
+/* Lends `count` bytes from `offset` on until the next call that changes the ring. Requires offset +
+ * count <= ring->count. */
+static inline struct ring_view ring_view(const struct ring *ring, uint32_t offset, uint32_t count)
+{
+    ASSERT((uint64_t)offset + count <= ring->count);
+    if (count == 0) {
+        return (struct ring_view){0};
+    }
+    uint32_t capacity = ring_capacity(ring);
+    uint32_t from = (ring->place + offset) & (capacity - 1u);
+    uint32_t first = count < capacity - from ? count : capacity - from;
+    return (struct ring_view){
+        .first = ring->block + from,
+        .second = ring->block,
+        .first_bytes = first,
+        .second_bytes = count - first,
+    };
+}
 
 /* Copies out of the ring; does not consume. Requires offset + count <= ring->count. */
 void ring_copy(const struct ring *ring, uint32_t offset, void *bytes, uint32_t count);
 
-/* Drops bytes from the head. `reach` is how many bytes from the head on still matter (those out of
- * order too): a ring with nothing left gives its block back. Requires count <= ring->count. */
+/* Drops bytes from the head. `reach` is how many bytes from the new head on still matter (those out
+ * of order too; those in order need not be counted): a ring with nothing left gives its block back.
+ * Requires count <= ring->count. */
 void ring_consume(struct ring_store *store, struct ring *ring, uint32_t count, uint32_t reach);
 
 /* Gives the block back and empties the ring. */
 void ring_clear(struct ring_store *store, struct ring *ring);
-
-/* Bytes that fit without growing. */
-uint32_t ring_capacity(const struct ring *ring);
 
 #endif
