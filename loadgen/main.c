@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
-#include "loadgen/features.h"
 #include "loadgen/options.h"
 #include "loadgen/outputs.h"
 #include "loadgen/report.h"
@@ -180,11 +179,12 @@ static int generate(const struct loadgen_options *options, const struct cli_give
 
 static int print_features(const struct loadgen_options *options)
 {
+    struct transport_config config = {
+        .engine = (enum transport_engine)options->engine, .conns_max = 1, .connects = true};
     struct failure failure;
-    uint64_t features_off;
-    int rc = plan_features_off(options, &features_off, &failure);
+    int rc = plan_features_off(options, &config.features_off, &failure);
     if (rc == 0) {
-        rc = features_print((enum transport_engine)options->engine, features_off, stdout, &failure);
+        rc = transport_features_print(&config, stdout, &failure);
     }
     if (rc != 0) {
         log_line(LOADGEN_NAME, "%s", failure.text);

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "loadgen/checks.h"
-#include "loadgen/features.h"
 #include "loadgen/verdict.h"
 
 /* A burst of a few connections keeps its CPU busy and proves nothing. */
@@ -195,7 +194,7 @@ static int add_features(struct result *result, const struct worker *worker)
     int rc = 0;
     for (uint32_t i = 0; i < worker->feature_count && rc == 0; i++) {
         const struct transport_feature *feature = &worker->features[i];
-        rc = result_add_feature(result, feature->name, features_state_name(feature->state),
+        rc = result_add_feature(result, feature->name, transport_feature_state_name(feature->state),
                                 feature->help);
     }
     return rc;

@@ -8,7 +8,6 @@
 #include "base/cli.h"
 #include "base/log.h"
 #include "report/report.h"
-#include "server/features.h"
 #include "server/options.h"
 #include "server/report.h"
 #include "server/server.h"
@@ -99,8 +98,15 @@ static int serve(const struct server_options *options, int argc, char *const *ar
 
 static int print_features(const struct server_options *options)
 {
+    struct transport_config config = {
+        .engine = (enum transport_engine)options->engine,
+        .conns_max = (uint32_t)options->conns_max,
+        .features_off = options->features_off,
+        .listens = true,
+    };
     struct failure failure;
-    return features_print(options, stdout, &failure) == 0 ? EXIT_OK : cannot_run(&failure);
+    return transport_features_print(&config, stdout, &failure) == 0 ? EXIT_OK
+                                                                    : cannot_run(&failure);
 }
 
 int main(int argc, char **argv)

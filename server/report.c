@@ -10,7 +10,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "report/report.h"
-#include "server/features.h"
 
 #define COUNTER_NAME_MAX 64
 
@@ -153,7 +152,7 @@ static int add_features(struct result *result, const struct worker_result *worke
     int rc = 0;
     for (size_t i = 0; i < worker->feature_count && rc == 0; i++) {
         const struct transport_feature *feature = &worker->features[i];
-        rc = result_add_feature(result, feature->name, features_state_name(feature->state),
+        rc = result_add_feature(result, feature->name, transport_feature_state_name(feature->state),
                                 feature->help);
     }
     return rc;

@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/addr.h"
 #include "base/counter.h"
@@ -250,6 +251,15 @@ size_t transport_features(const struct transport *transport, struct transport_fe
 uint64_t transport_feature_find(const char *name);
 
 #define TRANSPORT_FEATURES_MAX 32
+
+/* Names a feature's state: "used", "unused", "off", "missing". Static memory. */
+const char *transport_feature_state_name(enum transport_feature_state state);
+
+/* Opens what a run with this configuration would (its engine may be AUTO here, its handler is not
+ * used), and prints kernel, liburing, engine and features. Returns 0 or -errno with the text set.
+ */
+int transport_features_print(const struct transport_config *config, FILE *out,
+                             struct failure *failure);
 
 const char *transport_engine_name(enum transport_engine engine);
 const char *transport_phase_name(enum transport_phase phase);

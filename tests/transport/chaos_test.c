@@ -99,6 +99,8 @@ static void chaos_step(struct rig *rig, struct rng *rng, const struct endpoint *
 static void chaos_end(struct rig *rig, uint32_t descriptors)
 {
     rig->mode = RIG_COLLECT;
+    /* Accepts that are under way when listening ends still come. */
+    rig->accept_as = (struct rig_conn){.close_on[TRANSPORT_ACCEPTED] = true};
     for (uint32_t i = 0; i < rig->conn_count; i++) {
         (void)transport_close(rig->transport, rig->conns[i].handle, TRANSPORT_CLOSE_RST);
     }
