@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 #define GROUPS_FIRST 64 /* room for the ports of a server and a few clients */
 
@@ -19,7 +20,13 @@ void port_set_add_range(struct port_set *set, struct port_range range)
 int census_run(struct census *census, const struct census_request *request,
                struct census_result *result)
 {
-    return census->ops->run(census, request, result);
+    const uint64_t started_ns = clock_now_ns();
+    const uint64_t cpu_started_ns = clock_thread_cpu_ns();
+    const int error = census->ops->run(census, request, result);
+    result->stamp.started_ns = started_ns;
+    result->stamp.wall_ns = clock_now_ns() - started_ns;
+    result->stamp.cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
+    return error;
 }
 
 const char *census_method(const struct census *census)

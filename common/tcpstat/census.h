@@ -1,10 +1,10 @@
 /* Census: a full count of the TCP sockets by state, from whichever source can give one.
  *
- * Layer: tcpstat (L1). A census is opened by the constructor of its method (census_open_procfs;
- * others to come: sock_diag, BPF, the custom stack's own) and used through census_run and
- * census_close. It counts the network namespace that the calling thread was in when it was opened.
- * One census belongs to one thread at a time. The result owns its groups, which are made on the
- * first grouped run and used again by the next, so that a steady observer allocates nothing.
+ * Layer: tcpstat (L1). A census is opened by census_open, or by the constructor of its method (the
+ * custom stack has its own), and used through census_run and census_close. It counts the network
+ * namespace that the calling thread was in when it was opened. One census belongs to one thread at
+ * a time. The result owns its groups, which are made on the first grouped run and used again by the
+ * next, so that a steady observer allocates nothing.
  *
  * A count is not a snapshot: it takes a while, and sockets move meanwhile. The stamp says when and
  * how long, and whether anything is known to have moved. */
@@ -83,7 +83,7 @@ struct census_stamp {
     enum census_stability stability;
     uint64_t rows; /* sockets that the source walked over or gave, without the repeated ones */
     uint64_t rows_repeated;   /* sockets that the source gave twice, dropped */
-    uint64_t lines_malformed; /* whole lines that could not be understood, dropped */
+    uint64_t lines_malformed; /* whole lines or messages that could not be understood, dropped */
     uint64_t lines_truncated; /* 1 for each family whose table ended within a line */
     uint32_t passes;          /* times that the tables were read: over 1 when a repeat spoilt one */
     bool repeats_remain;      /* the last pass was spoilt as well: the count is too high */
@@ -102,6 +102,7 @@ struct census;
 
 struct census_ops {
     const char *method; /* "procfs" */
+    /* Counts; of the stamp it fills in what the source knows, not the times. */
     int (*run)(struct census *census, const struct census_request *request,
                struct census_result *result);
     void (*close)(struct census *census);
@@ -112,9 +113,38 @@ struct census {
     const struct census_ops *ops;
 };
 
+enum census_method {
+    CENSUS_AUTO, /* the cheapest that the system allows: BPF, else sock_diag, else procfs */
+    CENSUS_PROCFS,
+    CENSUS_SOCK_DIAG,
+    CENSUS_BPF,
+};
+
+/* The methods' names in the enum's order, NULL-ended: an option's choices. */
+extern const char *const census_method_choices[];
+
+#define CENSUS_PASSED_OVER_MAX 768
+
+/* Why cheaper methods were not taken, one after the other, in words; empty when none was passed
+ * over. */
+struct census_passed_over {
+    char text[CENSUS_PASSED_OVER_MAX];
+};
+
+/* Opens a census by a method. `passed_over` may be NULL. Returns 0 or -errno with the failure's
+ * text set: of the method that was asked for, or of the last that was tried. */
+int census_open(struct census **census, enum census_method method,
+                struct census_passed_over *passed_over, struct failure *failure);
+
 /* Opens a census over /proc/net/tcp and tcp6 of the calling thread's namespace; a kernel without
  * IPv6 has only the first. Returns 0 or -errno with the failure's text set. */
 int census_open_procfs(struct census **census, struct failure *failure);
+
+/* Opens a census by sock_diag, which needs no rights. Ports are filtered in the kernel unless the
+ * sets have very many ranges. After a run that was cancelled or failed, a run from another
+ * namespace than the census's needs CAP_SYS_ADMIN. Returns 0 or -errno with the failure's text set.
+ */
+int census_open_sock_diag(struct census **census, struct failure *failure);
 
 /* Opens a census by a BPF iterator, which counts inside the kernel. Returns 0 or -errno with the
  * failure's text set: -ENOSYS for a build without BPF, -EPERM without the rights, -ENOENT without

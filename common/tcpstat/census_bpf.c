@@ -6,22 +6,17 @@
  * census owns the program, its maps (4 MB for the groups) and the namespace's descriptor. */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/assert.h"
-#include "base/clock.h"
 #include "bpf/census.skel.h"
 #include "tcpstat/census.h"
+#include "tcpstat/netns.h"
 #include "tcpstat/source.h"
 #include "tcpstat/stability.h"
 
-#define NETNS_PATH "/proc/thread-self/ns/net"
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
 
 /* What bpf/census.bpf.c calls so. */
@@ -169,28 +164,12 @@ static void take_counts(const struct bpf_census *census, struct census_result *r
 /* Makes an iterator within the census's namespace. Returns its descriptor or -errno. */
 static int make_iterator(const struct bpf_census *census)
 {
-    struct stat own;
-    struct stat current;
-    if (fstat(census->netns_fd, &own) < 0 || stat(NETNS_PATH, &current) < 0) {
-        return -errno;
-    }
-    if (own.st_ino == current.st_ino && own.st_dev == current.st_dev) {
-        return bpf_iter_create(bpf_link__fd(census->link));
-    }
-    const int back_fd = open(NETNS_PATH, O_RDONLY | O_CLOEXEC);
-    if (back_fd < 0) {
-        return -errno;
-    }
-    if (setns(census->netns_fd, CLONE_NEWNET) < 0) {
-        const int error = -errno;
-        close(back_fd);
-        return error;
+    const int back_fd = netns_enter(census->netns_fd);
+    if (back_fd < 0 && back_fd != -ENOENT) {
+        return back_fd;
     }
     const int iterator = bpf_iter_create(bpf_link__fd(census->link));
-    /* Who could leave a namespace may come back to it. */
-    const int back = setns(back_fd, CLONE_NEWNET);
-    close(back_fd);
-    ASSERT(back == 0);
+    netns_leave(back_fd);
     return iterator;
 }
 
@@ -216,8 +195,6 @@ static int bpf_run(struct census *base, const struct census_request *request,
                    struct census_result *result)
 {
     struct bpf_census *census = (struct bpf_census *)base;
-    const uint64_t started_ns = clock_now_ns();
-    const uint64_t cpu_started_ns = clock_thread_cpu_ns();
     int error = census_result_reset(result, request);
     if (error < 0) {
         return error;
@@ -227,12 +204,8 @@ static int bpf_run(struct census *base, const struct census_request *request,
     if (error < 0) {
         return error;
     }
-    struct census_stamp *stamp = &result->stamp;
-    stamp->passes = 1;
-    stamp->stability = stability_end(census->stability);
-    stamp->started_ns = started_ns;
-    stamp->wall_ns = clock_now_ns() - started_ns;
-    stamp->cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
+    result->stamp.passes = 1;
+    result->stamp.stability = stability_end(census->stability);
     return 0;
 }
 
@@ -305,13 +278,11 @@ int census_open_bpf(struct census **census, struct failure *failure)
         return failure_set(failure, ENOMEM, "no memory for a census");
     }
     opened->census.ops = &bpf_ops;
-    opened->netns_fd = open(NETNS_PATH, O_RDONLY | O_CLOEXEC);
-    int error;
-    if (opened->netns_fd < 0) {
-        error = failure_set(failure, errno, "%s cannot be opened: %s", NETNS_PATH, strerror(errno));
-        goto err_close;
+    opened->netns_fd = netns_open(failure);
+    int error = opened->netns_fd < 0 ? opened->netns_fd : 0;
+    if (error == 0) {
+        error = stability_open(&opened->stability, failure);
     }
-    error = stability_open(&opened->stability, failure);
     if (error < 0) {
         goto err_close;
     }

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "tcpstat/census.h"
 #include "tcpstat/procfs_reader.h"
 #include "tcpstat/source.h"
@@ -101,8 +100,6 @@ static int procfs_run(struct census *base, const struct census_request *request,
 {
     struct procfs_census *census = (struct procfs_census *)base;
     struct visit visit = {.request = request, .result = result};
-    const uint64_t started_ns = clock_now_ns();
-    const uint64_t cpu_started_ns = clock_thread_cpu_ns();
     stability_begin(census->stability);
     uint32_t passes = 0;
     int error;
@@ -117,9 +114,6 @@ static int procfs_run(struct census *base, const struct census_request *request,
     stamp->repeats_remain = error == -EAGAIN;
     stamp->passes = passes;
     stamp->stability = stability_end(census->stability);
-    stamp->started_ns = started_ns;
-    stamp->wall_ns = clock_now_ns() - started_ns;
-    stamp->cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
     return 0;
 }
 

@@ -5,8 +5,10 @@
  * SYNs (SYN_SENT), one with TCP_DEFER_ACCEPT keeps the handshake's request socket (SYN_RECEIVED),
  * and a peer that does not read keeps a FIN behind unsent data (FIN_WAIT_1, CLOSING, LAST_ACK). */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +25,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/rng.h"
 #include "tcpstat/census.h"
 #include "tcpstat/counters.h"
 #include "tcpstat/namespace.h"
@@ -246,6 +249,7 @@ static void populate(struct population *population, int times)
 /* What the tests share. */
 struct fixture {
     struct census *census;
+    struct census *reference; /* procfs, which reads every socket and filters by itself */
     struct population v4;
     struct population v6;
     struct tcpstat_counters *counters;
@@ -351,6 +355,98 @@ static void test_groups_by_local_port_add_up(void **state)
     assert_int_equal(full->n[TCP_STATE_LISTEN], 2);
     assert_int_equal(full->n[TCP_STATE_ESTABLISHED], 2);
     assert_null(census_groups_find(&result.groups, 1));
+    census_result_free(&result);
+}
+
+static void assert_results_agree(const struct census_result *a, const struct census_result *b)
+{
+    assert_memory_equal(&a->v4, &b->v4, sizeof(a->v4));
+    assert_memory_equal(&a->v6, &b->v6, sizeof(a->v6));
+    assert_memory_equal(&a->total, &b->total, sizeof(a->total));
+    assert_int_equal(a->groups.count, b->groups.count);
+    for (uint32_t i = 0; i < a->groups.count; i++) {
+        const struct census_group *group = &a->groups.groups[i];
+        const struct tcp_state_counts *other = census_groups_find(&b->groups, group->port);
+        assert_non_null(other);
+        assert_memory_equal(&group->counts, other, sizeof(*other));
+    }
+}
+
+/* Fills a set with ranges spread over all ports. Very many are more than the kernel's filter takes.
+ */
+static void fill_set(struct port_set *set, uint32_t ranges, struct rng *rng)
+{
+    *set = (struct port_set){0};
+    const uint32_t room = CENSUS_PORTS / ranges;
+    for (uint32_t i = 0; i < ranges; i++) {
+        const uint32_t first = i * room + 1;
+        const uint32_t length = 1 + (uint32_t)rng_below(rng, room - 1);
+        for (uint32_t port = first; port < first + length && port < CENSUS_PORTS; port++) {
+            port_set_add(set, (uint16_t)port);
+        }
+    }
+}
+
+static void test_every_filter_and_grouping_agrees_with_the_reference(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const uint32_t ranges[] = {1, 2, 60, 128, 129, 256, 257, 4000};
+    struct census_result result = {0};
+    struct census_result expected = {0};
+    census_settled(fixture, &result);
+    struct rng rng;
+    rng_seed(&rng, 5);
+    struct port_set sets[3];
+    for (uint32_t i = 0; i < 8 * sizeof(ranges) / sizeof(ranges[0]); i++) {
+        for (uint32_t set = 0; set < 3; set++) {
+            fill_set(&sets[set], ranges[i / 8], &rng);
+        }
+        const struct census_request request = {
+            .local_ports = (i & 1) != 0 ? &sets[0] : NULL,
+            .remote_ports = (i & 2) != 0 ? &sets[1] : NULL,
+            .either_ports = (i & 4) != 0 ? &sets[2] : NULL,
+            .grouping = (enum census_grouping)(i % 3),
+        };
+        assert_int_equal(census_run(fixture->census, &request, &result), 0);
+        assert_int_equal(census_run(fixture->reference, &request, &expected), 0);
+        assert_results_agree(&result, &expected);
+    }
+    census_result_free(&result);
+    census_result_free(&expected);
+}
+
+/* The ports of an empty set are none. */
+static void test_an_empty_filter_passes_nothing(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct census_result result = {0};
+    const struct port_set none = {0};
+    const struct census_request request = {.either_ports = &none};
+    assert_int_equal(census_run(fixture->census, &request, &result), 0);
+    assert_int_equal(tcp_state_total(&result.total), 0);
+    census_result_free(&result);
+}
+
+/* A cancelled run is in between, since it may leave something that must be made anew. */
+static void test_the_namespace_is_the_opening_threads_wherever_it_goes(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct census_result result = {0};
+    census_settled(fixture, &result);
+    const struct tcp_state_counts expected = result.total;
+    const int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    assert_true(home >= 0);
+    assert_int_equal(unshare(CLONE_NEWNET), 0);
+    atomic_bool cancel = true;
+    const struct census_request cancelled = {.cancel = &cancel};
+    const struct census_request request = {0};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(census_run(fixture->census, &request, &result), 0);
+        assert_memory_equal(&result.total, &expected, sizeof(expected));
+        assert_int_equal(census_run(fixture->census, &cancelled, &result), -ECANCELED);
+    }
+    assert_int_equal(setns(home, CLONE_NEWNET), 0);
+    close(home);
     census_result_free(&result);
 }
 
@@ -482,12 +578,20 @@ static int set_up(void **state, int (*open_census)(struct census **, struct fail
     if (tcpstat_counters_open(&fixture->counters, &failure) < 0) {
         return -1;
     }
+    if (census_open_procfs(&fixture->reference, &failure) < 0) {
+        return -1;
+    }
     return open_census(&fixture->census, &failure);
 }
 
 static int set_up_procfs(void **state)
 {
     return set_up(state, census_open_procfs);
+}
+
+static int set_up_sock_diag(void **state)
+{
+    return set_up(state, census_open_sock_diag);
 }
 
 static int set_up_bpf(void **state)
@@ -499,6 +603,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     census_close(fixture->census);
+    census_close(fixture->reference);
     tcpstat_counters_close(fixture->counters);
     free(fixture);
     return 0;
@@ -506,6 +611,7 @@ static int tear_down(void **state)
 
 static const struct method methods[] = {
     {"procfs", census_open_procfs, set_up_procfs},
+    {"sock_diag", census_open_sock_diag, set_up_sock_diag},
     {"bpf", census_open_bpf, set_up_bpf},
 };
 
@@ -538,7 +644,7 @@ int main(int argc, char **argv)
 {
     const struct method *method = argc == 2 ? find_method(argv[1]) : NULL;
     if (method == NULL) {
-        fprintf(stderr, "which method? procfs or bpf\n");
+        fprintf(stderr, "which method? procfs, sock_diag or bpf\n");
         return 2;
     }
     const int error = namespace_enter();
@@ -553,6 +659,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_state_is_counted_in_both_families),
         cmocka_unit_test(test_port_filters_divide_the_sockets),
         cmocka_unit_test(test_groups_by_local_port_add_up),
+        cmocka_unit_test(test_every_filter_and_grouping_agrees_with_the_reference),
+        cmocka_unit_test(test_an_empty_filter_passes_nothing),
+        cmocka_unit_test(test_the_namespace_is_the_opening_threads_wherever_it_goes),
         cmocka_unit_test(test_sockstat_agrees_on_time_wait),
         cmocka_unit_test(test_a_cancelled_census_ends_at_once),
         cmocka_unit_test(
