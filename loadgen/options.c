@@ -1,6 +1,8 @@
 /* The option table alone; plan.c makes sense of the values. */
 #include "loadgen/options.h"
 
+#include "tcpstat/census.h"
+
 static const char *const engine_choices[] = {"auto", "uring", "epoll", NULL};
 static const char *const closer_choices[] = {"client", "server", "both", NULL};
 static const char *const close_choices[] = {"fin", "close", "half", "rst", "fin-no-timewait", NULL};
@@ -188,6 +190,13 @@ static const struct cli_option loadgen_option_table[] = {
      .offset = AT(states),
      .section = "Report",
      .help = "take a full census of TCP states while running and at the end"},
+    {.name = "states-method",
+     .type = CLI_ENUM,
+     .offset = AT(states_method),
+     .metavar = "HOW",
+     .initial = "auto",
+     .choices = census_method_choices,
+     .help = "count states by auto, procfs, sock_diag or bpf; auto takes the cheapest it may"},
     {.name = "json",
      .type = CLI_STRING,
      .offset = AT(json),

@@ -48,6 +48,7 @@ struct loadgen_options {
     bool fastopen;
     uint64_t seed;
     bool states;
+    int states_method; /* enum census_method */
     const char *json;
     const char *hgrm;
     struct cli_list fail_if;

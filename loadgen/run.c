@@ -102,6 +102,7 @@ static int start_watch(struct run *run, struct failure *failure)
     struct watch_config config = {
         .interval_ns = NS_PER_SEC,
         .budget_permille = run->plan->options.states ? WATCH_BUDGET_DEFAULT_PERMILLE : 0,
+        .method = (enum census_method)run->plan->options.states_method,
         .on_tick = on_tick,
         .context = run,
     };

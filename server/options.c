@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tcpstat/census.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:7000"
 
@@ -128,6 +129,13 @@ static const struct cli_option option_table[] = {
      .offset = FIELD(states),
      .help = "watch the kernel's TCP states and counters every second, and count all sockets at "
              "the end"},
+    {.name = "states-method",
+     .type = CLI_ENUM,
+     .offset = FIELD(states_method),
+     .metavar = "HOW",
+     .initial = "auto",
+     .choices = census_method_choices,
+     .help = "count states by auto, procfs, sock_diag or bpf; auto takes the cheapest it may"},
     {.name = "quiet",
      .type = CLI_FLAG,
      .offset = FIELD(quiet),

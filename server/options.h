@@ -32,6 +32,7 @@ struct server_options {
     uint64_t drain_ns;
     const char *json;
     bool states;
+    int states_method; /* enum census_method */
     bool quiet;
     bool print_features;
     struct cli_list without_feature;

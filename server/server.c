@@ -114,7 +114,10 @@ static int start_workers(struct server *server, struct failure *failure)
 
 static int start_watch(struct server *server, struct failure *failure)
 {
-    struct watch_config config = {.budget_permille = WATCH_BUDGET_DEFAULT_PERMILLE};
+    struct watch_config config = {
+        .budget_permille = WATCH_BUDGET_DEFAULT_PERMILLE,
+        .method = (enum census_method)server->options->states_method,
+    };
     return server->options->states ? watch_start(&server->watch, &config, failure) : 0;
 }
 

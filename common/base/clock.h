@@ -38,4 +38,12 @@ static inline uint64_t clock_thread_cpu_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+/* Reads the CPU time that all threads of the process used so far, in ns. */
+static inline uint64_t clock_process_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 #endif

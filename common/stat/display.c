@@ -70,7 +70,8 @@ static void print_header(const struct display *display, FILE *out)
             fprintf(out, " %*s", column_width(name), name);
         }
     }
-    fprintf(out, " | %8s %8s %8s | %8s %8s\n", "tw_live", "tw_in/s", "drops/s", "age", "cost");
+    fprintf(out, " | %8s %8s %8s | %8s %8s %8s\n", "tw_live", "tw_in/s", "drops/s", "age", "every",
+            "cost");
 }
 
 void display_print_line(struct display *display, const struct display_line *line, FILE *out)
@@ -98,12 +99,16 @@ void display_print_line(struct display *display, const struct display_line *line
     fprintf(out, " | %8" PRIu64 " %8.0f %8.0f", line->time_wait_live, line->time_wait_made_per_sec,
             line->listen_drops_per_sec);
     char age[DURATION_TEXT_MAX] = "-";
+    char every[DURATION_TEXT_MAX] = "-";
     char cost[DURATION_TEXT_MAX] = "-";
     if (line->has_census) {
         display_format_duration(line->age_ns, age, sizeof(age));
         display_format_duration(line->cost_ns, cost, sizeof(cost));
     }
-    fprintf(out, " | %8s %8s\n", age, cost);
+    if (line->every_ns != 0) {
+        display_format_duration(line->every_ns, every, sizeof(every));
+    }
+    fprintf(out, " | %8s %8s %8s\n", age, every, cost);
 }
 
 const char *display_stability_name(enum census_stability stability)
@@ -176,6 +181,14 @@ void display_print_table(const struct census_result *result, uint64_t time_wait_
             display_format_duration(stamp->cpu_ns, cpu, sizeof(cpu)), stamp->rows,
             describe_stability(stamp->stability), time_wait_live);
     print_doubts(stamp, out);
+}
+
+void display_print_method(const char *method, const char *passed_over, FILE *out)
+{
+    fprintf(out, "counted by %s\n", method);
+    if (passed_over[0] != '\0') {
+        fprintf(out, "passed over: %s\n", passed_over);
+    }
 }
 
 void display_print_time_wait(const struct timewait_estimate *estimate, FILE *out)

@@ -19,8 +19,9 @@ struct display_line {
     uint64_t elapsed_ns;
     bool has_census;
     struct tcp_state_counts counts;
-    uint64_t age_ns;  /* of the count, from its start */
-    uint64_t cost_ns; /* its CPU time */
+    uint64_t age_ns;   /* of the count, from its start */
+    uint64_t cost_ns;  /* its CPU time */
+    uint64_t every_ns; /* from its start to the next, by the budget; 0: not known */
     uint64_t time_wait_live;
     double time_wait_made_per_sec;
     double listen_drops_per_sec;
@@ -40,6 +41,9 @@ void display_print_line(struct display *display, const struct display_line *line
 
 /* Prints a count as a table by state and family, and what is known about it. */
 void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out);
+
+/* Prints the census's method, and why cheaper ones were passed over where they were. */
+void display_print_method(const char *method, const char *passed_over, FILE *out);
 
 /* Prints what the model says about TIME_WAIT, on one line. */
 void display_print_time_wait(const struct timewait_estimate *estimate, FILE *out);

@@ -164,6 +164,8 @@ static void set_series(json_t *document, const struct watch_series *series, bool
     set(document, "censuses_thinned", integer(series->censuses_thinned), failed);
     set(document, "census_errors", integer(series->census_errors), failed);
     set(document, "census_cpu_ns", integer(series->census_cpu_ns), failed);
+    set(document, "budget_cpu_ns", integer(series->budget_cpu_ns), failed);
+    set(document, "passed_over", json_string(series->passed_over.text), failed);
 }
 
 static int write_stream(json_t *document, FILE *out)
@@ -206,10 +208,10 @@ static int write_document(json_t *document, const char *path, bool failed, struc
 }
 
 int document_write_once(const struct stat_settings *settings, const struct census_result *result,
-                        uint64_t time_wait_live, struct failure *failure)
+                        const char *method, uint64_t time_wait_live, struct failure *failure)
 {
     bool failed = false;
-    json_t *document = make_head(settings, "procfs", &failed);
+    json_t *document = make_head(settings, method, &failed);
     set_stamp(document, &result->stamp, &failed);
     set(document, "ipv4", make_counts(&result->v4, &failed), &failed);
     set(document, "ipv6", make_counts(&result->v6, &failed), &failed);

@@ -10,7 +10,7 @@
 
 /* Writes a single count. Returns 0 or -errno with the failure's text set. */
 int document_write_once(const struct stat_settings *settings, const struct census_result *result,
-                        uint64_t time_wait_live, struct failure *failure);
+                        const char *method, uint64_t time_wait_live, struct failure *failure);
 
 /* Writes a whole series. `estimate` may be NULL. Returns 0 or -errno with the failure's text set.
  */

@@ -50,6 +50,14 @@ static double rise_per_sec(const struct watch_latest *latest, enum watch_field f
     return (double)rise * (double)NS_PER_SEC / (double)span_ns;
 }
 
+/* Tells from when to when the budget lets censuses begin; 0 when it is not known, or never. */
+static uint64_t census_interval(const struct watch_latest *latest)
+{
+    const uint64_t due_ns = latest->census_due_ns;
+    const uint64_t started_ns = latest->census.stamp.started_ns;
+    return due_ns <= started_ns || due_ns >= CLOCK_NEVER / 2 ? 0 : due_ns - started_ns;
+}
+
 static struct display_line make_line(const struct live *live, const struct watch_latest *latest)
 {
     struct display_line line = {
@@ -64,6 +72,7 @@ static struct display_line make_line(const struct live *live, const struct watch
         line.counts = latest->census.total;
         line.age_ns = clock_now_ns() - latest->census.stamp.started_ns;
         line.cost_ns = latest->census.stamp.cpu_ns;
+        line.every_ns = census_interval(latest);
     }
     return line;
 }
@@ -172,6 +181,9 @@ static int start_watch(struct live *live, struct failure *failure)
     const struct watch_config config = {
         .interval_ns = live->settings->options->interval_ns,
         .budget_permille = live->settings->budget_permille,
+        .payer = WATCH_PAYS_FOR_PROCESS,
+        .final = WATCH_FINAL_WITHIN_BUDGET,
+        .method = (enum census_method)live->settings->options->method,
         .request = stat_settings_request(live->settings),
         .on_tick = wake_main,
         .context = live,
@@ -183,6 +195,9 @@ static int start_watch(struct live *live, struct failure *failure)
     struct watch_latest latest;
     watch_latest(live->watch, &latest);
     live->origin_ns = latest.started_ns;
+    if (prints_lines(live) && watch_passed_over(live->watch)[0] != '\0') {
+        display_print_method(latest.census_method, watch_passed_over(live->watch), stderr);
+    }
     return 0;
 }
 

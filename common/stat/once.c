@@ -23,19 +23,29 @@ static int read_time_wait(uint64_t *live, struct failure *failure)
     return 0;
 }
 
-static int count_once(const struct stat_settings *settings, struct census_result *result,
+/* What one count gave, and by which means. */
+struct counted {
+    struct census_result result;
+    const char *method;
+    struct census_passed_over passed_over;
+};
+
+static int count_once(const struct stat_settings *settings, struct counted *counted,
                       struct failure *failure)
 {
     struct census *census;
-    int error = census_open_procfs(&census, failure);
+    int error = census_open(&census, (enum census_method)settings->options->method,
+                            &counted->passed_over, failure);
     if (error < 0) {
         return error;
     }
+    counted->method = census_method(census);
     const struct census_request request = stat_settings_request(settings);
-    error = census_run(census, &request, result);
+    error = census_run(census, &request, &counted->result);
     census_close(census);
     if (error < 0) {
-        return failure_set(failure, -error, "/proc/net/tcp cannot be read: %s", strerror(-error));
+        return failure_set(failure, -error, "the sockets cannot be counted by %s: %s",
+                           counted->method, strerror(-error));
     }
     return 0;
 }
@@ -47,18 +57,20 @@ static bool prints_lines(const struct stat_options *options)
 
 int run_once(const struct stat_settings *settings, struct failure *failure)
 {
-    struct census_result result = {0};
+    struct counted counted = {0};
     uint64_t time_wait_live = 0;
-    int error = count_once(settings, &result, failure);
+    int error = count_once(settings, &counted, failure);
     if (error == 0) {
         error = read_time_wait(&time_wait_live, failure);
     }
     if (error == 0 && prints_lines(settings->options)) {
-        display_print_table(&result, time_wait_live, stdout);
+        display_print_table(&counted.result, time_wait_live, stdout);
+        display_print_method(counted.method, counted.passed_over.text, stdout);
     }
     if (error == 0 && settings->options->json != NULL) {
-        error = document_write_once(settings, &result, time_wait_live, failure);
+        error =
+            document_write_once(settings, &counted.result, counted.method, time_wait_live, failure);
     }
-    census_result_free(&result);
+    census_result_free(&counted.result);
     return error;
 }

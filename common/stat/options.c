@@ -51,9 +51,16 @@ static const struct cli_option stat_option_table[] = {
      .type = CLI_STRING,
      .offset = FIELD(budget),
      .metavar = "PERCENT",
-     .initial = "2%",
-     .help =
-         "share of one core for counting all sockets; what is left of the interval shows as age"},
+     .initial = "1%",
+     .help = "share of one core for all that finwait-stat does; sockets are counted as often as it "
+             "allows"},
+    {.name = "method",
+     .type = CLI_ENUM,
+     .offset = FIELD(method),
+     .metavar = "HOW",
+     .initial = "auto",
+     .choices = census_method_choices,
+     .help = "count by auto, procfs, sock_diag or bpf; auto takes the cheapest that it may"},
     {.name = "json",
      .type = CLI_STRING,
      .offset = FIELD(json),
@@ -72,9 +79,10 @@ const struct cli_program stat_program = {
                 "  finwait-stat --count 60 --json -     a minute as JSON\n"
                 "\n"
                 "The columns of states come from a full count of the kernel's table, which\n"
-                "costs about 2 us a socket and is as old as its age says. tw_live, tw_in/s and\n"
-                "drops/s are the whole namespace's, and of the moment. A FIN_WAIT_2 without a\n"
-                "process is in tw_live too: the kernel keeps both as one kind of record.\n"
+                "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
+                "every is the time from one count to the next. tw_live, tw_in/s and drops/s\n"
+                "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
+                "is in tw_live too: the kernel keeps both as one kind of record.\n"
                 "\n"
                 "Exit codes:\n"
                 "  0  counted\n"

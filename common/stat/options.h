@@ -19,6 +19,7 @@ struct stat_options {
     uint64_t interval_ns;
     uint64_t count; /* lines; 0: until a signal */
     const char *budget;
+    int method;       /* enum census_method */
     const char *json; /* path, "-" for stdout, or NULL */
 };
 

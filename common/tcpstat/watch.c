@@ -13,19 +13,20 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "tcpstat/budget.h"
 #include "tcpstat/watch_keep.h"
-
-#define PERMILLE 1000
 
 struct watch {
     struct watch_config config;
     struct census *census;
+    struct census_passed_over passed_over;
     struct tcpstat_counters *counters;
     int indexes[WATCH_FIELD_COUNT]; /* in a snapshot; negative: not there */
     uint64_t started_ns;
     pthread_t tick_thread;
     pthread_t census_thread;
-    atomic_bool cancel; /* gives a census under way up */
+    atomic_bool cancel;   /* gives a census under way up */
+    struct budget budget; /* the census thread's */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;  /* `stopping` was set */
@@ -165,30 +166,73 @@ static uint64_t take_census(struct watch *watch, struct census_result *result, b
     return cpu_ns;
 }
 
-/* Tells how long after the begin of one census the next may begin: so that its cost is within the
- * budget, and not more often than ticks. */
-static uint64_t census_spacing(const struct watch_config *config, uint64_t cpu_ns)
+/* Tells what the budget's payer has spent so far. */
+static uint64_t spent_ns(struct watch *watch)
 {
-    const uint64_t spacing_ns = cpu_ns * PERMILLE / config->budget_permille;
-    return spacing_ns > config->interval_ns ? spacing_ns : config->interval_ns;
+    if (watch->config.payer == WATCH_PAYS_FOR_PROCESS) {
+        return clock_process_cpu_ns();
+    }
+    pthread_mutex_lock(&watch->lock);
+    const uint64_t spent = watch->series.tick_cpu_ns + watch->series.census_cpu_ns;
+    pthread_mutex_unlock(&watch->lock);
+    return spent;
+}
+
+/* Tells when a census of a cost may begin: not before `earliest_ns`, nor before it is earned. The
+ * first, whose cost is not known, need not be. */
+static uint64_t census_due(struct watch *watch, uint64_t earliest_ns, uint64_t cost_ns)
+{
+    const uint64_t now_ns = clock_now_ns();
+    budget_update(&watch->budget, now_ns, spent_ns(watch), cost_ns);
+    if (cost_ns == 0) {
+        return earliest_ns;
+    }
+    const uint64_t earned_ns = now_ns + budget_wait_ns(&watch->budget, cost_ns);
+    return earned_ns > earliest_ns ? earned_ns : earliest_ns;
+}
+
+/* Sleeps until a census may begin. What ticks spend meanwhile puts it off. Returns true to stop. */
+static bool wait_for_turn(struct watch *watch, uint64_t earliest_ns, uint64_t cost_ns)
+{
+    for (;;) {
+        const uint64_t due_ns = census_due(watch, earliest_ns, cost_ns);
+        const bool is_due = due_ns <= clock_now_ns();
+        pthread_mutex_lock(&watch->lock);
+        watch->latest.census_due_ns = due_ns;
+        const bool stop = is_due ? watch->stopping : wait_until(watch, due_ns);
+        pthread_mutex_unlock(&watch->lock);
+        if (stop || is_due) {
+            return stop;
+        }
+    }
+}
+
+static bool wants_final(struct watch *watch, uint64_t cost_ns)
+{
+    if (watch->config.final == WATCH_FINAL_ALWAYS || watch->latest.censuses == 0) {
+        return true;
+    }
+    return budget_is_small(&watch->budget, cost_ns) || budget_wait_ns(&watch->budget, cost_ns) == 0;
 }
 
 static void *run_censuses(void *context)
 {
     struct watch *watch = context;
     struct census_result result = {0};
-    uint64_t due_ns = watch->config.budget_permille == 0 ? CLOCK_NEVER / 2 : watch->started_ns;
-    for (;;) {
-        pthread_mutex_lock(&watch->lock);
-        const bool stop = wait_until(watch, due_ns);
-        pthread_mutex_unlock(&watch->lock);
-        if (stop) {
-            break;
-        }
-        const uint64_t begun_ns = clock_now_ns();
-        due_ns = begun_ns + census_spacing(&watch->config, take_census(watch, &result, false));
+    uint64_t cost_ns = 0;
+    uint64_t earliest_ns = watch->started_ns;
+    if (watch->config.budget_permille == 0) {
+        earliest_ns = CLOCK_NEVER / 2;
     }
-    take_census(watch, &result, true);
+    while (!wait_for_turn(watch, earliest_ns, cost_ns)) {
+        earliest_ns = clock_now_ns() + watch->config.interval_ns;
+        cost_ns = take_census(watch, &result, false);
+    }
+    census_due(watch, 0, cost_ns);
+    watch->series.budget_cpu_ns = watch->budget.charged_ns;
+    if (wants_final(watch, cost_ns)) {
+        take_census(watch, &result, true);
+    }
     census_result_free(&result);
     return NULL;
 }
@@ -205,7 +249,7 @@ static int open_sources(struct watch *watch, struct failure *failure)
     }
     watch->census = watch->config.census;
     if (watch->census == NULL) {
-        error = census_open_procfs(&watch->census, failure);
+        error = census_open(&watch->census, watch->config.method, &watch->passed_over, failure);
         if (error < 0) {
             tcpstat_counters_close(watch->counters);
         }
@@ -232,6 +276,7 @@ static int take_first_tick(struct watch *watch, struct failure *failure)
     }
     watch->started_ns = watch->series.first.taken_ns;
     watch->latest.started_ns = watch->started_ns;
+    watch->latest.census_method = census_method(watch->census);
     keep_tick(watch, &watch->series.first, watch->started_ns);
     return 0;
 }
@@ -300,6 +345,9 @@ int watch_start(struct watch **watch, const struct watch_config *config, struct 
         return failure_set(failure, ENOMEM, "no memory to watch the TCP states");
     }
     apply_config(made, config);
+    /* What opening costs is spent for watching too. */
+    budget_start(&made->budget, config->budget_permille, clock_now_ns(),
+                 config->payer == WATCH_PAYS_FOR_PROCESS ? clock_process_cpu_ns() : 0);
     int error = open_sources(made, failure);
     if (error < 0) {
         goto err_free;
@@ -335,6 +383,11 @@ void watch_latest(struct watch *watch, struct watch_latest *latest)
     pthread_mutex_unlock(&watch->lock);
 }
 
+const char *watch_passed_over(const struct watch *watch)
+{
+    return watch->passed_over.text;
+}
+
 void watch_stop(struct watch *watch, struct watch_series *series)
 {
     tell_to_stop(watch);
@@ -342,6 +395,7 @@ void watch_stop(struct watch *watch, struct watch_series *series)
     pthread_join(watch->census_thread, NULL);
     *series = watch->series;
     series->census_method = census_method(watch->census);
+    series->passed_over = watch->passed_over;
     series->interval_ns = watch->config.interval_ns;
     series->ticks = watch->ticks.items;
     series->tick_count = watch->ticks.count;

@@ -1,7 +1,8 @@
 /* Watch: observes a namespace's TCP while a program runs, from threads of its own.
  *
  * Layer: tcpstat (L1). Two threads: one reads the cheap counters every interval, and one takes full
- * censuses as often as a budget of CPU time allows, so that a census of seconds delays no tick.
+ * censuses as often as a budget of CPU time leaves room for beside the ticks, so that a census of
+ * seconds delays no tick.
  * Both block all signals. The files are opened by the thread that calls watch_start, in its
  * namespace.
  *
@@ -45,7 +46,7 @@ extern const struct watch_field_info watch_field_infos[WATCH_FIELD_COUNT];
 #define WATCH_CENSUSES_MAX 4096 /* 1.6 MB */
 
 #define WATCH_INTERVAL_DEFAULT_NS NS_PER_SEC
-#define WATCH_BUDGET_DEFAULT_PERMILLE 20
+#define WATCH_BUDGET_DEFAULT_PERMILLE 10
 
 struct watch_tick {
     uint64_t at_ns;                     /* when it was read: clock_now_ns */
@@ -69,14 +70,33 @@ struct watch_latest {
     struct watch_tick previous; /* the one before, for rates; the same when there is only one */
     uint64_t censuses;          /* so far; 0: the next is not set */
     struct watch_census census;
+    uint64_t
+        census_due_ns; /* when the budget allows the next; 0: not known yet, CLOCK_NEVER: not */
+    const char *census_method;
+};
+
+/* Whose CPU time the budget is for. */
+enum watch_payer {
+    WATCH_PAYS_ITSELF,      /* ticks and censuses: in a program with work of its own */
+    WATCH_PAYS_FOR_PROCESS, /* all threads: in a program that does nothing but watch */
+};
+
+/* Whether a last census is taken when the watch stops. */
+enum watch_final {
+    WATCH_FINAL_ALWAYS,
+    WATCH_FINAL_WITHIN_BUDGET, /* when it was earned, or is small (budget.h); or none was taken yet
+                                */
 };
 
 struct watch_config {
     uint64_t interval_ns;     /* 0: WATCH_INTERVAL_DEFAULT_NS */
-    uint32_t budget_permille; /* of one core, for censuses; 0: only the one at the end */
+    uint32_t budget_permille; /* of one core, for ticks and censuses; 0: only the one at the end */
+    enum watch_payer payer;
+    enum watch_final final;
     struct census_request
-        request;           /* its port sets are borrowed until watch_stop; `cancel` is ours */
-    struct census *census; /* NULL: procfs; otherwise the watch's from a successful start on */
+        request;               /* its port sets are borrowed until watch_stop; `cancel` is ours */
+    enum census_method method; /* zeroed: CENSUS_AUTO */
+    struct census *census; /* NULL: by the method; else the watch's from a successful start on */
     void (*on_tick)(void *context,
                     const struct watch_latest *latest); /* in the tick thread; or NULL */
     void *context;
@@ -85,6 +105,7 @@ struct watch_config {
 /* All that was kept. Owned by whom watch_stop gave it to. */
 struct watch_series {
     const char *census_method;
+    struct census_passed_over passed_over; /* cheaper methods, and why they were not taken */
     uint64_t interval_ns;
     struct watch_tick
         *ticks; /* the first is from before watch_start returned, the last from watch_stop */
@@ -99,6 +120,7 @@ struct watch_series {
     int last_error;         /* 0 or -errno of the last failure */
     uint64_t tick_cpu_ns;   /* that ticks cost in all, and censuses */
     uint64_t census_cpu_ns;
+    uint64_t budget_cpu_ns; /* that was charged to the budget: until the last census's turn */
     struct tcpstat_counters_snapshot first; /* everything, by the names below */
     struct tcpstat_counters_snapshot last;
     struct tcpstat_counters *counters; /* for names and indexes of the two snapshots */
@@ -113,9 +135,14 @@ int watch_start(struct watch **watch, const struct watch_config *config, struct 
 /* Copies the newest tick and census. Callable from any thread, also within on_tick. */
 void watch_latest(struct watch *watch, struct watch_latest *latest);
 
-/* Takes a last tick and a last census, ends the threads, frees the watch, and hands the series out.
- * A census under way is given up, since its count would be from before. Blocks for the last census:
- * about 3 us per socket by procfs. Not callable from on_tick. */
+/* Tells which cheaper methods of census were passed over, and why; empty: none. Valid as long as
+ * the watch. */
+const char *watch_passed_over(const struct watch *watch);
+
+/* Takes a last tick and, as the configuration has it, a last census, ends the threads, frees the
+ * watch, and hands the series out. A census under way is given up, since its count would be from
+ * before. Blocks for the last census: about 3 us per socket by procfs. Not callable from on_tick.
+ */
 void watch_stop(struct watch *watch, struct watch_series *series);
 
 /* Frees a series and leaves it zeroed. */

@@ -96,6 +96,18 @@ def test_once_equals_what_is_there(population):
     assert document["options"]["port"] == str(PORT)
 
 
+@pytest.mark.parametrize("method", ["procfs", "sock_diag", "bpf"])
+def test_every_method_gives_the_same_numbers(population, method):
+    done = subprocess.run([program("finwait-stat"), "--once", "--port", str(PORT), "--method", method,
+                           "--json", "-"], capture_output=True, text=True, timeout=60, check=False)
+    if method == "bpf" and done.returncode != 0:
+        assert done.stderr.startswith("finwait-stat: bpf: ") and "use another method" in done.stderr
+        pytest.skip(done.stderr)
+    document = json.loads(done.stdout)
+    assert document["census_method"] == method
+    assert totals(document) == population.expected
+
+
 def test_local_and_remote_port_divide_the_ends(population):
     document = json.loads(run("--once", "--local-port", str(PORT), "--json", "-").stdout)
     assert totals(document) == population.of_server

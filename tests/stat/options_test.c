@@ -60,6 +60,32 @@ static void test_a_bad_budget_is_named(void **state)
     }
 }
 
+static void test_a_method_is_taken_by_its_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum census_method method;
+    } cases[] = {{"auto", CENSUS_AUTO},
+                 {"procfs", CENSUS_PROCFS},
+                 {"sock_diag", CENSUS_SOCK_DIAG},
+                 {"bpf", CENSUS_BPF}};
+    struct stat_options options;
+    struct stat_settings settings;
+    struct failure failure = {0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const arguments[] = {"--method", cases[i].name, NULL};
+        assert_int_equal(parse(arguments, &options, &settings, &failure), 0);
+        assert_int_equal(options.method, cases[i].method);
+    }
+    const char *const none[] = {NULL};
+    assert_int_equal(parse(none, &options, &settings, &failure), 0);
+    assert_int_equal(options.method, CENSUS_AUTO);
+    const char *const unknown[] = {"--method", "ebpf", NULL};
+    assert_int_equal(parse(unknown, &options, &settings, &failure), -EINVAL);
+    assert_non_null(strstr(failure.text, "sock_diag"));
+}
+
 static void test_ports_and_ranges_become_filters(void **state)
 {
     (void)state;
@@ -76,7 +102,7 @@ static void test_ports_and_ranges_become_filters(void **state)
     assert_true(port_set_has(request.either_ports, 81));
     assert_false(port_set_has(request.either_ports, 83));
     assert_true(port_set_has(request.local_ports, 1));
-    assert_int_equal(settings.budget_permille, 20);
+    assert_int_equal(settings.budget_permille, 10);
     assert_int_equal(options.interval_ns, 1000000000);
 }
 
@@ -115,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_budget_is_in_tenths_of_a_percent),
         cmocka_unit_test(test_a_bad_budget_is_named),
+        cmocka_unit_test(test_a_method_is_taken_by_its_name),
         cmocka_unit_test(test_ports_and_ranges_become_filters),
         cmocka_unit_test(test_bad_input_gets_a_line_that_names_the_option),
     };
