@@ -468,7 +468,9 @@ static bool choose_flow(struct conn_env *env, struct conn *conn, uint64_t now_ns
     *flow = (struct flow){.target = plan->targets[conn->index % plan->target_count]};
     if (plan->sources_given) {
         uint64_t turn = conn->index / plan->target_count;
-        flow->source.ip = sources_at(&plan->sources, turn % plan->sources.address_count);
+        uint8_t family = flow->target.ip.family;
+        uint64_t count = sources_of_family(&plan->sources, family);
+        flow->source.ip = sources_at(&plan->sources, family, turn % count);
     }
     return true;
 }

@@ -39,7 +39,8 @@ static const struct cli_option loadgen_option_table[] = {
      .min = 1,
      .max = LOADGEN_CONNS_LIMIT,
      .group = "loop",
-     .help = "closed loop: keep N connections open over all workers (default: 32 a worker)"},
+     .help = "closed loop: keep N connections open over all workers (default: 32 a worker); a "
+             "worker whose connections all fail pauses for 10 to 100 ms before the next"},
     {.name = "duration",
      .type = CLI_DURATION,
      .offset = AT(duration_ns),

@@ -23,13 +23,24 @@ static uint32_t port_count(const struct planner *planner)
     return (uint32_t)planner->config.ports.last - planner->config.ports.first + 1u;
 }
 
+/* Counts the sources of the family that has most of them among the targets' families. */
+static uint64_t addresses_max(const struct planner_config *config)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < config->target_count; i++) {
+        uint64_t count = sources_of_family(config->sources, config->targets[i].ip.family);
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
 void planner_init(struct planner *planner, const struct planner_config *config)
 {
     ASSERT(config->target_count > 0);
     ASSERT(config->ports.first > 0 && config->ports.first <= config->ports.last);
     ASSERT(config->share < config->shares);
     *planner = (struct planner){.config = *config, .next_tuple = config->share};
-    planner->space = config->sources->address_count * port_count(planner) * config->target_count;
+    planner->space = addresses_max(config) * port_count(planner) * config->target_count;
 }
 
 static void chunks_free(struct planner_chunk *chunk)
@@ -48,26 +59,38 @@ void planner_destroy(struct planner *planner)
     planner->oldest = planner->newest = planner->spare = NULL;
 }
 
-/* Number n is port n mod P in row n / P; source s has the T rows from s * T on, and within them
- * each port meets each target once: (port + row) mod T walks through all of them. */
-struct flow planner_flow(const struct planner *planner, uint64_t tuple)
+/* Number n is port n mod P in row n / P; source s, counted within the target's family, has the T
+ * rows from s * T on, and within them each port meets each target once: (port + row) mod T walks
+ * through all of them. Returns false for a number whose family has no source s. */
+static bool spell(const struct planner *planner, uint64_t tuple, struct flow *flow)
 {
     const struct planner_config *config = &planner->config;
-    ASSERT(tuple < planner->space);
     uint64_t port = tuple % port_count(planner);
     uint64_t row = tuple / port_count(planner);
-    return (struct flow){
-        .source = {.ip = sources_at(config->sources, row / config->target_count),
-                   .port = (uint16_t)(config->ports.first + port)},
-        .target = config->targets[(port + row) % config->target_count],
-    };
+    uint64_t source = row / config->target_count;
+    flow->target = config->targets[(port + row) % config->target_count];
+    uint8_t family = flow->target.ip.family;
+    if (source >= sources_of_family(config->sources, family)) {
+        return false;
+    }
+    flow->source = (struct endpoint){.ip = sources_at(config->sources, family, source),
+                                     .port = (uint16_t)(config->ports.first + port)};
+    return true;
+}
+
+struct flow planner_flow(const struct planner *planner, uint64_t tuple)
+{
+    struct flow flow;
+    bool exists = spell(planner, tuple, &flow);
+    ASSERT(exists);
+    return flow;
 }
 
 static bool is_left_out(const struct planner *planner, uint64_t tuple)
 {
     const struct planner_config *config = &planner->config;
-    struct flow flow = planner_flow(planner, tuple);
-    if (flow.source.ip.family != flow.target.ip.family) {
+    struct flow flow;
+    if (!spell(planner, tuple, &flow)) {
         return true;
     }
     for (uint32_t i = 0; i < config->target_count; i++) {

@@ -164,6 +164,7 @@ static int add_own_counters(struct result *result, const struct run *run)
         {"window_ns", window_ns(run)},
         {"close_not_as_asked", total->close_not_as_asked},
         {"resets_sent", total->resets_sent},
+        {"backoffs", total->backoffs},
         {"tuples_used", total->tuples_used},
         {"tuples_reused", total->tuples_reused},
         {"tuples_taken_by_others", total->tuple_taken},

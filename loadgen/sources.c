@@ -27,15 +27,13 @@ int sources_add(struct sources *sources, const struct ip_range *range, struct fa
     return 0;
 }
 
-struct ip_addr sources_at(const struct sources *sources, uint64_t index)
+struct ip_addr sources_at(const struct sources *sources, uint8_t family, uint64_t index)
 {
-    ASSERT(index < sources->address_count);
+    ASSERT(index < sources_of_family(sources, family));
     const struct ip_range *range = sources->ranges;
-    uint64_t count = ip_range_count(range);
-    while (index >= count) {
-        index -= count;
+    while (range->first.family != family || index >= ip_range_count(range)) {
+        index -= range->first.family == family ? ip_range_count(range) : 0;
         range++;
-        count = ip_range_count(range);
     }
     return ip_range_at(range, index);
 }

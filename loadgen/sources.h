@@ -21,8 +21,8 @@ struct sources {
 /* Adds a range. Returns 0 or -E2BIG with the text set. */
 int sources_add(struct sources *sources, const struct ip_range *range, struct failure *failure);
 
-/* Gives source number `index`. Requires index < address_count. */
-struct ip_addr sources_at(const struct sources *sources, uint64_t index);
+/* Gives source number `index` of an address family. Requires index < sources_of_family. */
+struct ip_addr sources_at(const struct sources *sources, uint8_t family, uint64_t index);
 
 /* Counts the sources of an address family. */
 uint64_t sources_of_family(const struct sources *sources, uint8_t family);

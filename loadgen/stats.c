@@ -65,6 +65,7 @@ void stats_merge(struct stats *into, const struct stats *from)
     into->tuple_taken += from->tuple_taken;
     into->resets_sent += from->resets_sent;
     into->close_not_as_asked += from->close_not_as_asked;
+    into->backoffs += from->backoffs;
     into->tuples_used += from->tuples_used;
     into->tuples_reused += from->tuples_reused;
     into->open_max += from->open_max;

@@ -61,6 +61,7 @@ struct stats {
     uint64_t tuple_taken;        /* of failed: another program's socket had the port */
     uint64_t resets_sent;        /* of failed: ended by a reset of ours */
     uint64_t close_not_as_asked; /* of completed: the server closed another way than --close says */
+    uint64_t backoffs;           /* pauses of a closed loop that met nothing but failures */
     uint64_t tuples_used;
     uint64_t tuples_reused;
     uint64_t open_max;

@@ -173,13 +173,26 @@ static uint64_t retry_at(struct worker *worker, uint64_t now_ns)
     return retry_ns;
 }
 
+/* Tells whether nothing may be started now, since only failures have come back. */
+static bool is_backing_off(struct worker *worker, uint32_t wanted, uint64_t now_ns)
+{
+    const struct stats_live *live = &worker->stats->live;
+    if (now_ns >= worker->retry_ns && wanted > 0) {
+        uint64_t pause_ns = backoff_look(&worker->backoff, stats_read(&live->completed),
+                                         stats_read(&live->failed), wanted);
+        worker->stats->backoffs += pause_ns > 0;
+        worker->retry_ns = pause_ns > 0 ? now_ns + pause_ns : worker->retry_ns;
+    }
+    return now_ns < worker->retry_ns;
+}
+
 /* Keeps our part of the connections in flight. Returns when to come back at the latest. */
 static uint64_t start_in_flight(struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
     uint32_t wanted = part_of(worker, plan->in_flight);
     uint64_t now_ns = clock_now_ns();
-    if (now_ns < worker->retry_ns) {
+    if (is_backing_off(worker, wanted, now_ns)) {
         return worker->retry_ns;
     }
     while (worker->env.active_count < wanted) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loadgen/backoff.h"
 #include "loadgen/conn.h"
 #include "loadgen/options.h"
 #include "loadgen/schedule.h"
@@ -48,7 +49,8 @@ struct worker {
     struct conn_env env;
     struct schedule schedule;
     uint64_t next_index; /* closed loop */
-    uint64_t retry_ns;   /* closed loop: nothing is started before; a try has failed at once */
+    uint64_t retry_ns;   /* closed loop: nothing is started before; tries have failed */
+    struct backoff backoff;
     bool started_all;
 
     /* Read after the thread has ended. */

@@ -1,8 +1,13 @@
 """What the end-to-end tests share: where the programs are. They run in a network namespace."""
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A session in the background of a shell ignores SIGINT, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[2]
 

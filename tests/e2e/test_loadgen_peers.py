@@ -4,7 +4,7 @@ import socket
 import pytest
 
 import peers
-from harness import ENGINES, wait_until
+from harness import ENGINES, first_cpu, wait_until
 from kernel import Counters, count_states
 
 COUNT = 40
@@ -123,6 +123,20 @@ def test_a_refused_port_is_named_so(stage, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_port_that_goes_on_refusing_is_not_flooded(stage, engine):
+    """Two workers of 32 at the most, a pause of 10, 20, 40, 80, then 100 ms after each round."""
+    counters = Counters()
+    result = stage.loadgen("--duration", "1s", target=f"127.0.0.1:{free_port(stage)}",
+                           engine=engine, code=4)
+    workers = result["counters"]["loadgen"]["workers"]
+    rounds = result["counters"]["loadgen"]["backoffs"] / workers
+    assert 1 <= rounds <= 14
+    assert result["errors"] == {"connect/ECONNREFUSED": result["attempted"]}
+    assert 32 * workers <= result["attempted"] <= 15 * 32 * workers
+    assert counters.delta("Tcp.ActiveOpens") == result["attempted"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_unreachable_target_fails_cleanly(stage, engine):
     """There is no route but loopback's: the run cannot be made, and one line says why."""
     run_ = stage.start_loadgen("--count", "5", target="10.1.2.3:80", engine=engine)
@@ -170,11 +184,12 @@ def test_a_held_connection_that_is_closed_on_is_a_failure_of_the_hold(stage, eng
     assert result["errors"] == {"hold/ENODATA": COUNT}
 
 
+@pytest.mark.parametrize("cpus", ((), ("--cpus", first_cpu())), ids=("all", "one"))
 @pytest.mark.parametrize("engine", ENGINES)
-def test_targets_take_turns(stage, engine):
+def test_targets_take_turns(stage, engine, cpus):
     first = stage.also_close(peers.Peer(peers.echo))
     second = stage.also_close(peers.Peer(peers.echo, "::1"))
-    result = stage.loadgen("--count", str(COUNT), target=[first.target, second.target],
+    result = stage.loadgen("--count", str(COUNT), *cpus, target=[first.target, second.target],
                            engine=engine)
     assert result["completed"] == COUNT
     assert min(first.accepted, second.accepted) >= COUNT // 4

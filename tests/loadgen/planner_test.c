@@ -199,6 +199,26 @@ static void families_are_never_mixed(void **state)
     planner_destroy(&planner);
 }
 
+/* However few sources one family has beside the other's. */
+static void targets_of_both_families_take_turns(void **state)
+{
+    (void)state;
+    struct space space;
+    space_init(&space, 100, 199);
+    add_source(&space, "127.0.0.2-127.0.0.250");
+    add_source(&space, "::1");
+    add_target(&space, "127.0.0.1:7000");
+    add_target(&space, "[::1]:7000");
+    struct planner planner = planner_of(&space);
+    for (uint32_t i = 0; i < 200; i++) {
+        uint64_t tuple;
+        assert_true(planner_take(&planner, NOW, &tuple));
+        struct flow flow = planner_flow(&planner, tuple);
+        assert_true(endpoint_equal(&flow.target, &space.targets[(i + i / 100) % 2]));
+    }
+    planner_destroy(&planner);
+}
+
 static void a_released_tuple_rests_before_it_is_taken_again(void **state)
 {
     (void)state;
@@ -342,6 +362,7 @@ int main(void)
         cmocka_unit_test(the_address_and_port_of_any_target_are_never_a_source),
         cmocka_unit_test(a_space_of_the_target_alone_is_empty),
         cmocka_unit_test(families_are_never_mixed),
+        cmocka_unit_test(targets_of_both_families_take_turns),
         cmocka_unit_test(a_released_tuple_rests_before_it_is_taken_again),
         cmocka_unit_test(the_oldest_release_is_taken_first),
         cmocka_unit_test(reuse_after_zero_gives_a_tuple_back_at_once),
