@@ -21,7 +21,7 @@ struct congestion {
 /* Only from the first loss on, in the connection's extra record: RFC 9438's variables, and
  * NewReno's count of bytes acknowledged. */
 struct congestion_extra {
-    uint32_t bytes_acked;    /* towards the next segment, in congestion avoidance */
+    uint32_t bytes_acked;    /* towards the next segment (NewReno) or byte (CUBIC), in avoidance */
     uint32_t w_max;          /* bytes; RFC 9438 4.1.2 */
     uint32_t cwnd_prior;     /* of the last reduction */
     uint32_t cwnd_epoch;     /* at the start of this avoidance stage */
@@ -29,6 +29,7 @@ struct congestion_extra {
     uint32_t w_est_acked;    /* remainder */
     uint64_t epoch_start_us; /* 0: not in an epoch */
     uint64_t k_us;           /* time to w_max */
+    uint64_t last_ack_us;    /* to leave out the time in which the window was not used */
 };
 
 struct congestion_ack {
@@ -36,8 +37,7 @@ struct congestion_ack {
     uint32_t acked_bytes; /* newly acknowledged */
     uint32_t mss;
     uint32_t srtt_us;
-    bool
-        cwnd_limited; /* the flight filled the window: only then it may grow (RFC 5681 4.1, 7661) */
+    bool cwnd_limited; /* the flight filled the window: only then it may grow (RFC 7661) */
 };
 
 struct congestion_ops {

@@ -39,7 +39,9 @@ bool cookie_check(const struct siphash_key *key, const struct tuple *tuple, uint
  * segment of ours will pass). */
 uint32_t cookie_timestamp_make(uint32_t ts, const struct cookie_syn *syn);
 
-/* Reads them back from the peer's echo. False when the bits make no sense. */
+/* Reads them back from the peer's echo, and sets has_timestamp. False, with nothing stored, when
+ * the echo is 0: a peer that does not echo. The bits are not authenticated: the peer chose them
+ * itself. */
 bool cookie_timestamp_read(uint32_t ts_ecr, struct cookie_syn *syn);
 
 /* RFC 6528: ISN = M + F(4-tuple, key), M ticking every 4 us. */
