@@ -32,6 +32,9 @@ extern "C" {
 
 #define FWS_ABI_VERSION 1
 
+/* Tells the version that the library has; the header's is FWS_ABI_VERSION. */
+int fws_abi_version(void);
+
 struct fws_host;
 
 /* A connection's or a listener's name within its host; 0 is never one. */
@@ -102,7 +105,7 @@ struct fws_config {
     uint32_t listeners_max;           /* 64 */
     uint32_t send_buffer_bytes;       /* of a connection at most: 262144 */
     uint32_t receive_buffer_bytes;    /* 262144 */
-    uint32_t syn_retries;             /* 6: of connect; R2 of a SYN is at least 3 min (MUST-23) */
+    uint32_t syn_retries;             /* 7, 247 s in all; R2 of a SYN is at least 3 min (MUST-23) */
     uint32_t syn_ack_retries;         /* 5 */
     uint32_t retries;                 /* of data before the connection fails: 15 */
     uint32_t initial_window_segments; /* 10; RFC 6928 */
@@ -116,7 +119,7 @@ struct fws_config {
 };
 
 /* Makes a host. Returns 0, -EINVAL (a field out of its range), -EAFNOSUPPORT or -ENOMEM. */
-int fws_host_create(struct fws_host **host, const struct fws_config *config);
+int fws_host_create(struct fws_host **created, const struct fws_config *config);
 
 /* Ends a host without a word to its peers; all memory is given back. NULL is allowed. */
 void fws_host_destroy(struct fws_host *host);
@@ -185,11 +188,10 @@ int fws_listen(struct fws_host *host, const struct fws_endpoint *local, uint32_t
 int fws_accept(struct fws_host *host, fws_handle listener, fws_handle *conn);
 
 /* Opens a connection; FWS_WRITABLE or FWS_ERROR says what came of it. A local address of version 0
- * is the host's first; port 0 is a random free one (RFC 6056). Two hosts that connect to each other
- * at once get one connection (simultaneous open). Returns 0, -EADDRINUSE (the 4-tuple lives, in
- * TIME_WAIT too unless RFC 6191 lets it go), -EADDRNOTAVAIL (not ours, or no port free),
- * -EINVAL (a broadcast or multicast target, MUST-46), -ENOBUFS (live_max), -ENOMEM,
- * -EAFNOSUPPORT. */
+ * is the one of its config; port 0 is a random free one (RFC 6056). Two hosts that connect to each
+ * other at once get one connection (simultaneous open). Returns 0, -EADDRINUSE (the 4-tuple lives,
+ * in TIME_WAIT too unless RFC 6191 lets it go), -EADDRNOTAVAIL (not ours, or no port free), -EINVAL
+ * (a broadcast or multicast target, MUST-46), -ENOBUFS (live_max), -ENOMEM, -EAFNOSUPPORT. */
 int fws_connect(struct fws_host *host, const struct fws_endpoint *local,
                 const struct fws_endpoint *remote, const struct fws_options *options,
                 fws_handle *conn);

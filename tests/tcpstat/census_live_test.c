@@ -440,7 +440,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "which method? procfs, sock_diag or bpf\n");
         return 2;
     }
-    if (!namespace_enter_or_tell()) {
+    const int error = namespace_enter();
+    if (error < 0) {
+        fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
         return EXIT_SKIPPED;
     }
     if (!is_there(method)) {

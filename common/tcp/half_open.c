@@ -1,0 +1,441 @@
+/* Half-open: the SYN cache, and the cookies that stand in for it (RFC 4987). A SYN costs 48 bytes
+ * until the handshake is complete; a full cache costs nothing more. */
+#include "tcp/tcb.h"
+
+#define HALF_OPEN_OPTIONS (TCB_TIMESTAMPS | TCB_SACK | TCB_WINDOW_SCALING | TCB_ECN)
+
+static struct half_open *record_at(const struct tcp *tcp, uint32_t record)
+{
+    return pool_at(&tcp->half_open, record);
+}
+
+static void list_append(struct tcp *tcp, struct half_open *entry, uint32_t record)
+{
+    struct half_open_list *list = &tcp->half_open_levels[entry->retries];
+    entry->deadline_ms = tcp->now_ms + tcp->synack_delay_ms[entry->retries] + 1u;
+    entry->next = TCP_NO_RECORD;
+    entry->prev = list->last;
+    if (list->last == TCP_NO_RECORD) {
+        list->first = record;
+    } else {
+        record_at(tcp, list->last)->next = record;
+    }
+    list->last = record;
+}
+
+static void list_remove(struct tcp *tcp, const struct half_open *entry)
+{
+    struct half_open_list *list = &tcp->half_open_levels[entry->retries];
+    if (entry->prev == TCP_NO_RECORD) {
+        list->first = entry->next;
+    } else {
+        record_at(tcp, entry->prev)->next = entry->next;
+    }
+    if (entry->next == TCP_NO_RECORD) {
+        list->last = entry->prev;
+    } else {
+        record_at(tcp, entry->next)->prev = entry->prev;
+    }
+}
+
+/* The window of a SYN or SYN-ACK is never scaled (RFC 7323 section 2.2). */
+static uint16_t syn_window(uint32_t receive_bytes)
+{
+    return receive_bytes > UINT16_MAX ? UINT16_MAX : (uint16_t)receive_bytes;
+}
+
+static uint32_t receive_bytes_of(const struct tcp *tcp, uint16_t listener)
+{
+    uint32_t own = tcp->listeners[listener].options.receive_buffer_bytes;
+    return own != 0 ? own : tcp->config.receive_buffer_bytes;
+}
+
+static uint16_t mss_of(const struct tcp *tcp, uint16_t listener)
+{
+    uint16_t limit = tcp->listeners[listener].options.mss;
+    uint16_t mss = options_mss(tcp, NULL);
+    return limit != 0 && limit < mss ? limit : mss;
+}
+
+static void send_synack(struct tcp *tcp, const struct half_open *entry, uint32_t ts_val)
+{
+    uint32_t receive_bytes = receive_bytes_of(tcp, entry->listener);
+    reply_push(tcp, &(struct reply){
+                        .tuple = entry->tuple,
+                        .seq = entry->iss,
+                        .ack = entry->irs + 1,
+                        .ts_val = ts_val,
+                        .ts_ecr = entry->ts_recent,
+                        .window = syn_window(receive_bytes),
+                        .mss = mss_of(tcp, entry->listener),
+                        .flags = WIRE_SYN | WIRE_ACK | (entry->flags & TCB_ECN ? WIRE_ECE : 0),
+                        .options = entry->flags,
+                        .wscale = options_wscale(tcp, receive_bytes),
+                        .dscp = entry->dscp,
+                    });
+}
+
+/* What is agreed on: what the SYN asks for and we have. RFC 3168 section 6.1.1: ECE and CWR
+ * together in the SYN ask for ECN. */
+static void fill_entry(struct tcp *tcp, struct half_open *entry, const struct tcp_arrival *arrival,
+                       uint16_t listener)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    const struct wire_tcp_options *options = &segment->options;
+    uint8_t ecn = WIRE_ECE | WIRE_CWR;
+    unsigned flags = 0;
+    flags |= tcp->config.timestamps && options->has_timestamp ? TCB_TIMESTAMPS : 0u;
+    flags |= tcp->config.sack && options->sack_permitted ? TCB_SACK : 0u;
+    flags |= tcp->config.window_scaling && options->has_wscale ? TCB_WINDOW_SCALING : 0u;
+    flags |= (segment->flags & ecn) == ecn ? TCB_ECN : 0u;
+    *entry = (struct half_open){
+        .tuple = arrival->tuple,
+        .irs = segment->seq,
+        .ts_recent = options->ts_val,
+        .mss = options->mss,
+        .window = segment->window,
+        .listener = listener,
+        .wscale = options->wscale,
+        .flags = (uint8_t)flags,
+        .dscp = tcp->listeners[listener].options.dscp,
+    };
+}
+
+static struct cookie_syn cookie_of(const struct half_open *entry)
+{
+    return (struct cookie_syn){.irs = entry->irs,
+                               .mss = entry->mss == 0 ? TCP_MSS_DEFAULT : entry->mss,
+                               .wscale = entry->wscale,
+                               .has_wscale = (entry->flags & TCB_WINDOW_SCALING) != 0,
+                               .sack_permitted = (entry->flags & TCB_SACK) != 0,
+                               .ecn = (entry->flags & TCB_ECN) != 0,
+                               .has_timestamp = (entry->flags & TCB_TIMESTAMPS) != 0};
+}
+
+/* Answers a SYN and forgets it. Without timestamps the other options have nowhere to travel, so
+ * none is agreed on. */
+static void send_cookie(struct tcp *tcp, struct half_open *entry)
+{
+    struct cookie_syn syn = cookie_of(entry);
+    uint32_t ts_val = 0;
+    entry->iss = cookie_make(&tcp->cookie_key, &entry->tuple, &syn, tcp->now_ns);
+    if (syn.has_timestamp) {
+        ts_val = cookie_timestamp_make(tcp_timestamp(tcp, &entry->tuple), &syn);
+    } else {
+        entry->flags = 0;
+    }
+    tcp_count(tcp, TCP_COUNTER_cookies_sent);
+    send_synack(tcp, entry, ts_val);
+}
+
+void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
+                      uint32_t iss)
+{
+    struct half_open fresh;
+    fill_entry(tcp, &fresh, arrival, listener);
+    uint32_t record;
+    struct half_open *entry = NULL;
+    if (tcp->config.syn_cookies != TCP_COOKIES_ALWAYS) {
+        entry = pool_alloc(&tcp->half_open, &record);
+    }
+    if (entry == NULL) {
+        if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
+            tcp_count(tcp, TCP_COUNTER_syns_dropped_cache_full);
+        } else {
+            send_cookie(tcp, &fresh);
+        }
+        return;
+    }
+    *entry = fresh;
+    entry->iss = iss;
+    if (index_insert(&tcp->index, arrival->hash, index_ref(INDEX_HALF_OPEN, record)) < 0) {
+        tcp_count(tcp, TCP_COUNTER_memory_refused);
+        pool_release(&tcp->half_open, record);
+        return;
+    }
+    state_count(tcp, TCP_STATE_LISTEN, TCP_STATE_SYN_RECEIVED);
+    list_append(tcp, entry, record);
+    send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+}
+
+/* Frees the record only; the index entry is the caller's. */
+static void release(struct tcp *tcp, uint32_t record)
+{
+    list_remove(tcp, record_at(tcp, record));
+    pool_release(&tcp->half_open, record);
+}
+
+void half_open_drop(struct tcp *tcp, uint32_t record)
+{
+    const struct half_open *entry = record_at(tcp, record);
+    index_remove(&tcp->index, tcp_hash(tcp, &entry->tuple), index_ref(INDEX_HALF_OPEN, record));
+    state_count(tcp, TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED);
+    release(tcp, record);
+}
+
+void half_open_drop_listener(struct tcp *tcp, uint16_t listener)
+{
+    uint32_t record = 0;
+    const struct half_open *entry;
+    while ((entry = pool_next(&tcp->half_open, &record)) != NULL) {
+        if (entry->listener == listener) {
+            half_open_drop(tcp, record - 1);
+        }
+    }
+}
+
+static void resend(struct tcp *tcp, uint32_t record)
+{
+    struct half_open *entry = record_at(tcp, record);
+    if (entry->retries >= tcp->config.syn_ack_retries) {
+        tcp_count(tcp, TCP_COUNTER_half_open_expired);
+        half_open_drop(tcp, record);
+        return;
+    }
+    list_remove(tcp, entry);
+    entry->retries++;
+    list_append(tcp, entry, record);
+    tcp_count(tcp, TCP_COUNTER_segments_resent);
+    send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+}
+
+void half_open_expire(struct tcp *tcp)
+{
+    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
+        for (;;) {
+            uint32_t record = tcp->half_open_levels[level].first;
+            if (record == TCP_NO_RECORD ||
+                seq_gt(record_at(tcp, record)->deadline_ms, tcp->now_ms)) {
+                break;
+            }
+            resend(tcp, record);
+        }
+    }
+}
+
+uint64_t half_open_deadline(const struct tcp *tcp)
+{
+    uint64_t soonest = CLOCK_NEVER;
+    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
+        uint32_t record = tcp->half_open_levels[level].first;
+        if (record != TCP_NO_RECORD) {
+            uint64_t at = tcp_ns_of(tcp, record_at(tcp, record)->deadline_ms);
+            soonest = at < soonest ? at : soonest;
+        }
+    }
+    return soonest;
+}
+
+/* Makes the live record of a handshake whose last ACK is here, as it stood before that ACK: the
+ * steps of section 3.10.7.4 do the rest, as they do for a simultaneous open. */
+static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
+{
+    struct tcb *tcb = tcb_create(tcp, &entry->tuple);
+    if (tcb == NULL) {
+        tcp_count(tcp, TCP_COUNTER_live_full);
+        return NULL;
+    }
+    tcb->listener = entry->listener;
+    tcb->snd_una = entry->iss;
+    if (options_apply(tcp, tcb, &tcp->listeners[entry->listener].options) < 0) {
+        tcb->flags |= TCB_ORPHAN;
+        tcb_release(tcp, tcb);
+        return NULL;
+    }
+    struct wire_tcp_options agreed = {
+        .mss = entry->mss,
+        .sack_permitted = (entry->flags & TCB_SACK) != 0,
+        .has_wscale = (entry->flags & TCB_WINDOW_SCALING) != 0,
+        .has_timestamp = (entry->flags & TCB_TIMESTAMPS) != 0,
+        .wscale = entry->wscale,
+        .ts_val = entry->ts_recent,
+    };
+    handshake_options(tcp, tcb, &agreed);
+    tcb->flags |= TCB_SYN_SENT | (entry->flags & TCB_ECN);
+    tcb->flags |= entry->retries > 0 ? TCB_SYN_LOST : 0u;
+    tcb->flags |= entry->retries > 1 ? TCB_SYN_LOST_TWICE : 0u;
+    tcb->snd_nxt = entry->iss + 1;
+    tcb->rcv_nxt = entry->irs + 1;
+    tcb->rcv_edge = tcb->rcv_nxt + syn_window(receive_bytes_of(tcp, entry->listener));
+    tcb->last_ack_sent = tcb_has(tcb, TCB_TIMESTAMPS) ? tcb->rcv_nxt : tcb->last_ack_sent;
+    tcb->snd_wnd = tcb->snd_wnd_max = entry->window;
+    tcb->snd_wl1 = entry->irs;
+    tcb->snd_wl2 = entry->iss;
+    return tcb;
+}
+
+static void complete(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
+{
+    state_adopt(tcb, TCP_STATE_SYN_RECEIVED);
+    tcb->flags |= TCB_ON_WIRE;
+    tcp_count(tcp, TCP_COUNTER_opens_passive);
+    listener_enqueue(tcp, tcb);
+    synchronized_input(tcp, arrival, tcb);
+}
+
+/* Step 1 of section 3.10.7.4 for a record whose window has not moved yet. */
+static bool is_in_window(const struct tcp *tcp, const struct half_open *entry, uint32_t seq)
+{
+    return seq_diff(entry->irs + 1, seq) < syn_window(receive_bytes_of(tcp, entry->listener));
+}
+
+/* A connection that a reset leaves is back in LISTEN: its record goes. */
+static void input_reset(struct tcp *tcp, const struct half_open *entry, uint32_t record,
+                        uint32_t seq)
+{
+    if (seq == entry->irs + 1) {
+        tcp_count(tcp, TCP_COUNTER_resets_received);
+        half_open_drop(tcp, record);
+    } else if (is_in_window(tcp, entry, seq) && challenge_is_allowed(tcp)) {
+        send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+    } else {
+        tcp_count(tcp, TCP_COUNTER_resets_ignored);
+    }
+}
+
+/* The ACK for a segment that is not acceptable: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
+static void send_ack(struct tcp *tcp, const struct half_open *entry)
+{
+    uint32_t receive_bytes = receive_bytes_of(tcp, entry->listener);
+    uint8_t scale = entry->flags & TCB_WINDOW_SCALING ? options_wscale(tcp, receive_bytes) : 0;
+    reply_push(tcp, &(struct reply){.tuple = entry->tuple,
+                                    .seq = entry->iss + 1,
+                                    .ack = entry->irs + 1,
+                                    .ts_val = tcp_timestamp(tcp, &entry->tuple),
+                                    .ts_ecr = entry->ts_recent,
+                                    .window = (uint16_t)(syn_window(receive_bytes) >> scale),
+                                    .flags = WIRE_ACK,
+                                    .options = entry->flags & TCB_TIMESTAMPS,
+                                    .dscp = entry->dscp});
+}
+
+/* Tells whether the segment may go on to step 2; answers it where it may not. */
+static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
+                           const struct half_open *entry)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    uint32_t length = segment->payload_bytes + ((segment->flags & WIRE_FIN) != 0 ? 1u : 0u);
+    bool is_old = (entry->flags & TCB_TIMESTAMPS) != 0 && segment->options.has_timestamp &&
+                  seq_lt(segment->options.ts_val, entry->ts_recent);
+    bool starts_inside = is_in_window(tcp, entry, segment->seq);
+    bool ends_inside = length > 0 && is_in_window(tcp, entry, segment->seq + length - 1);
+    if (!is_old && (starts_inside || ends_inside)) {
+        return true;
+    }
+    tcp_count(tcp,
+              is_old ? TCP_COUNTER_segments_old_timestamp : TCP_COUNTER_segments_outside_window);
+    if (segment->seq == entry->irs && (segment->flags & (WIRE_SYN | WIRE_ACK)) == WIRE_SYN) {
+        /* The same SYN again: our SYN-ACK was lost or is late. */
+        send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+    } else if (length > 0 || challenge_is_allowed(tcp)) {
+        send_ack(tcp, entry);
+    }
+    return false;
+}
+
+static void input_ack(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
+{
+    const struct half_open *entry = record_at(tcp, record);
+    if (arrival->segment->ack != entry->iss + 1) {
+        tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
+        reply_reset(tcp, arrival);
+        return;
+    }
+    if (listener_is_full(&tcp->listeners[entry->listener])) {
+        tcp_count(tcp, TCP_COUNTER_accepts_deferred_backlog);
+        return;
+    }
+    struct tcb *tcb = promote(tcp, entry);
+    if (tcb == NULL) {
+        return;
+    }
+    index_replace(&tcp->index, arrival->hash, index_ref(INDEX_HALF_OPEN, record),
+                  index_ref(INDEX_LIVE, tcb->index));
+    release(tcp, record);
+    complete(tcp, arrival, tcb);
+}
+
+void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
+{
+    struct half_open *entry = record_at(tcp, record);
+    const struct wire_tcp *segment = arrival->segment;
+    if (segment->flags & WIRE_RST) {
+        input_reset(tcp, entry, record, segment->seq);
+        return;
+    }
+    if ((entry->flags & TCB_TIMESTAMPS) != 0 && !segment->options.has_timestamp) {
+        tcp_count(tcp, TCP_COUNTER_segments_no_timestamp);
+        return;
+    }
+    if (!check_sequence(tcp, arrival, entry)) {
+        return;
+    }
+    if (segment->flags & WIRE_SYN) {
+        /* Fourth: a passive open returns to LISTEN. */
+        half_open_drop(tcp, record);
+        return;
+    }
+    if ((segment->flags & WIRE_ACK) == 0) {
+        tcp_count(tcp, TCP_COUNTER_segments_no_ack);
+        return;
+    }
+    input_ack(tcp, arrival, record);
+}
+
+/* What the cookie and the ACK tell of the SYN that was forgotten. */
+static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    const struct wire_tcp_options *options = &segment->options;
+    struct cookie_syn syn = {.irs = segment->seq - 1};
+    if (!cookie_check(&tcp->cookie_key, &arrival->tuple, segment->ack - 1, &syn, tcp->now_ns)) {
+        return false;
+    }
+    bool has_timestamp = tcp->config.timestamps && options->has_timestamp;
+    if (has_timestamp && !cookie_timestamp_read(options->ts_ecr, &syn)) {
+        return false;
+    }
+    unsigned flags = has_timestamp ? TCB_TIMESTAMPS : 0u;
+    flags |= tcp->config.sack && syn.sack_permitted ? TCB_SACK : 0u;
+    flags |= tcp->config.window_scaling && syn.has_wscale ? TCB_WINDOW_SCALING : 0u;
+    flags |= syn.ecn ? TCB_ECN : 0u;
+    entry->tuple = arrival->tuple;
+    entry->irs = syn.irs;
+    entry->iss = segment->ack - 1;
+    entry->ts_recent = options->ts_val;
+    entry->mss = syn.mss;
+    entry->window = segment->window;
+    entry->wscale = syn.wscale;
+    entry->flags = (uint8_t)flags;
+    return true;
+}
+
+bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener)
+{
+    if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
+        return false;
+    }
+    struct half_open entry = {.listener = listener};
+    if (!read_cookie(tcp, arrival, &entry)) {
+        tcp_count(tcp, TCP_COUNTER_cookies_refused);
+        return false;
+    }
+    if (listener_is_full(&tcp->listeners[listener])) {
+        tcp_count(tcp, TCP_COUNTER_accepts_deferred_backlog);
+        return true;
+    }
+    struct tcb *tcb = promote(tcp, &entry);
+    if (tcb == NULL) {
+        return true;
+    }
+    if (index_insert(&tcp->index, arrival->hash, index_ref(INDEX_LIVE, tcb->index)) < 0) {
+        tcp_count(tcp, TCP_COUNTER_memory_refused);
+        tcb->flags |= TCB_ORPHAN;
+        tcb_release(tcp, tcb);
+        return true;
+    }
+    tcp_count(tcp, TCP_COUNTER_cookies_accepted);
+    state_count(tcp, TCP_STATE_LISTEN, TCP_STATE_SYN_RECEIVED);
+    complete(tcp, arrival, tcb);
+    return true;
+}

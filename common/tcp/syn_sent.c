@@ -1,0 +1,113 @@
+/* SYN_SENT: RFC 9293 section 3.10.7.3, step by step. */
+#include <errno.h>
+
+#include "tcp/tcb.h"
+
+/* First: check the ACK. Returns whether to go on. */
+static bool check_ack(struct tcp *tcp, const struct tcp_arrival *arrival, const struct tcb *tcb)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    if ((segment->flags & WIRE_ACK) == 0) {
+        return true;
+    }
+    if (seq_gt(segment->ack, tcb->snd_una) && seq_le(segment->ack, tcb->snd_nxt)) {
+        return true;
+    }
+    tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
+    reply_reset(tcp, arrival);
+    return false;
+}
+
+/* Second: check the RST. It counts only with an acceptable ACK. */
+static void input_reset(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+{
+    if (segment->flags & WIRE_ACK) {
+        tcp_count(tcp, TCP_COUNTER_resets_received);
+        tcb_finish(tcp, tcb, ECONNREFUSED);
+    } else {
+        tcp_count(tcp, TCP_COUNTER_resets_ignored);
+    }
+}
+
+/* RFC 3168 section 6.1.1: a SYN-ACK with ECE and without CWR agrees to ECN. */
+static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+{
+    uint8_t both = WIRE_ECE | WIRE_CWR;
+    bool is_syn_ack = (segment->flags & WIRE_ACK) != 0;
+    uint8_t wanted = is_syn_ack ? WIRE_ECE : both;
+    if (tcp->config.ecn && (segment->flags & both) == wanted) {
+        tcb->flags |= TCB_ECN;
+    }
+}
+
+static void take_syn(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+{
+    tcb->rcv_nxt = segment->seq + 1;
+    uint32_t limit = options_receive_limit(tcp, tcb);
+    tcb->rcv_edge = tcb->rcv_nxt + (limit > UINT16_MAX ? UINT16_MAX : limit);
+    handshake_options(tcp, tcb, &segment->options);
+    take_ecn(tcp, segment, tcb);
+    tcb->snd_wnd = tcb->snd_wnd_max = segment->window; /* never scaled in a SYN */
+    tcb->snd_wl1 = segment->seq;
+    tcb->snd_wl2 = segment->ack;
+}
+
+static void sample_rtt(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+{
+    if (tcb_has(tcb, TCB_TIMESTAMPS) && segment->options.ts_ecr != 0) {
+        uint32_t ms = tcp_timestamp(tcp, &tcb->tuple) - segment->options.ts_ecr;
+        if (ms < 1u << 20) {
+            rtt_sample(&tcb->rtt, ms * 1000u, 1);
+        }
+    }
+}
+
+static void establish(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    sample_rtt(tcp, segment, tcb);
+    tcb->snd_una = segment->ack;
+    tcb->flags |= TCB_SYN_ACKED;
+    timer_resend_stop(tcp, tcb);
+    handshake_established(tcp, tcb);
+    output_ack(tcp, tcb);
+    event_raise(tcp, tcb, TCP_WRITABLE);
+    /* "If there are other controls or text in the segment, then continue processing at the sixth
+     * step", behind the SYN. */
+    struct wire_tcp rest = *segment;
+    rest.seq++;
+    urgent_input(tcp, &rest, tcb);
+    (void)text_input(tcp, &rest, tcb);
+}
+
+/* Both ends open at once (MUST-10): our SYN goes again, with an ACK. */
+static void receive_simultaneous(struct tcp *tcp, struct tcb *tcb)
+{
+    tcp_count(tcp, TCP_COUNTER_opens_simultaneous);
+    state_set(tcp, tcb, TCP_STATE_SYN_RECEIVED);
+    tcb->backoff = 0;
+    tcb->flags |= TCB_RESEND;
+    output_want(tcp, tcb);
+}
+
+void syn_sent_input(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    if (!check_ack(tcp, arrival, tcb)) {
+        return;
+    }
+    if (segment->flags & WIRE_RST) {
+        input_reset(tcp, segment, tcb);
+        return;
+    }
+    if ((segment->flags & WIRE_SYN) == 0) { /* fifth */
+        tcp_count(tcp, TCP_COUNTER_segments_ignored);
+        return;
+    }
+    take_syn(tcp, segment, tcb); /* fourth */
+    if (segment->flags & WIRE_ACK) {
+        establish(tcp, arrival, tcb);
+    } else {
+        receive_simultaneous(tcp, tcb);
+    }
+}
