@@ -134,8 +134,11 @@ static struct result_number time_wait_by_table(const struct ledger *ledger)
 
 static int add_time_wait_made(struct result *result, const struct ledger *ledger)
 {
-    int64_t made = delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed);
-    char *note = "completed connections by the close table, against TcpExt.TW and TWKilled";
+    /* At the cap of tcp_max_tw_buckets a close makes none and is counted as an overflow. */
+    int64_t made = delta(ledger, WATCH_time_wait_made) + delta(ledger, WATCH_time_wait_killed) +
+                   delta(ledger, WATCH_time_wait_overflows);
+    char *note = "completed connections by the close table, against TcpExt.TW, TWKilled and "
+                 "TCPTimeWaitOverflow";
     return result_add_check(result, &(struct result_check){
                                         .name = "time_wait_made",
                                         .expected = time_wait_by_table(ledger),

@@ -163,7 +163,11 @@ static int add_notes(const struct server *server, struct result *result,
 {
     const uint64_t *counters = totals->stats.counters;
     int rc = 0;
-    if (counters[ECHO_COUNTER_peer_reset] != 0) {
+    if (server->signal_count > 1) {
+        rc = result_add_limit(result, RESULT_INVALID, "interrupted",
+                              "A second signal ended the server at once.");
+    }
+    if (rc == 0 && counters[ECHO_COUNTER_peer_reset] != 0) {
         rc = result_add_limit(result, RESULT_NOTE, "peer_reset",
                               "%" PRIu64
                               " connections were ended by their peer's reset, as one that "

@@ -65,6 +65,12 @@ const char *failure_errno_words(int error)
     case EMFILE: /* of the process */
     case ENFILE: /* of the system, or of a ring's file table */
         return "no descriptors";
+    case ENODATA: /* the peer's FIN came before all that was due */
+        return "closed too early";
+    case EBADMSG: /* an echo that differs from what was sent */
+        return "wrong bytes";
+    case EOVERFLOW: /* more bytes than were due */
+        return "too many bytes";
     default:
         break;
     }

@@ -54,6 +54,23 @@ void hist_subtract(struct hist *hist, const struct hist *earlier)
     hist->max = max < hist->max ? max : hist->max;
 }
 
+void hist_add_bin(struct hist *hist, uint32_t bin, uint64_t times)
+{
+    ASSERT(bin < HIST_BINS);
+    const uint64_t low = hist_bin_low(bin);
+    const uint64_t high = hist_bin_high(bin);
+    const uint64_t middle = low + (high - low) / 2u;
+    uint64_t sum;
+    hist->bins[bin] += times;
+    hist->count += times;
+    if (__builtin_mul_overflow(middle, times, &sum)) {
+        sum = UINT64_MAX;
+    }
+    hist->sum = add_saturating(hist->sum, sum);
+    hist->min = low < hist->min ? low : hist->min;
+    hist->max = high > hist->max ? high : hist->max;
+}
+
 /* How many counts lie at or below the percentile: ceil(percent * count / 100), at least 1. The
  * quotient's rounding error (64.4% of 250 is a little over 161 in binary) must not cost a whole
  * rank. */

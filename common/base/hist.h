@@ -55,6 +55,10 @@ void hist_merge(struct hist *into, const struct hist *from);
  * those of the bins that are left, to the bins' precision. Requires earlier <= hist, bin by bin. */
 void hist_subtract(struct hist *hist, const struct hist *earlier);
 
+/* Counts `times` values of which only the bin is known: they have its middle in the sum, and its
+ * bounds in min and max. Requires bin < HIST_BINS. */
+void hist_add_bin(struct hist *hist, uint32_t bin, uint64_t times);
+
 /* Finds the value at or below which `percent` (0..100) of the counts lie, within [min, max]; 0 when
  * empty. 100 gives the exact max, 0 the exact min. */
 uint64_t hist_percentile(const struct hist *hist, double percent);

@@ -88,9 +88,15 @@ static void write_headline(const struct result *result, FILE *out)
     char rate[FORMAT_TEXT_MAX], duration[FORMAT_TEXT_MAX], offered[FORMAT_TEXT_MAX];
     char reasons[256];
     format_reasons(result, reasons, sizeof(reasons));
-    format_paragraph_f(
-        out, 2, "%s connections/s over %s: %s%s", format_number(result->completed_per_sec, rate),
-        format_number_ns(result->duration_ns, duration), verdict_words(result), reasons);
+    if (result->completed.kind == RESULT_COUNT && result->completed.count == 0) {
+        format_paragraph_f(out, 2, "no connection was completed: %s%s", verdict_words(result),
+                           reasons);
+    } else {
+        format_paragraph_f(out, 2, "%s connections/s over %s: %s%s",
+                           format_number(result->completed_per_sec, rate),
+                           format_number_ns(result->duration_ns, duration), verdict_words(result),
+                           reasons);
+    }
     write_identity(result, out);
     if (result_is_known(result->offered_per_sec)) {
         format_paragraph_f(out, INDENT, "offered     %s connections/s",
@@ -102,11 +108,12 @@ static void write_counts(const struct result *result, FILE *out)
 {
     char attempted[FORMAT_TEXT_MAX], completed[FORMAT_TEXT_MAX], failed[FORMAT_TEXT_MAX];
     char open_at_end[FORMAT_TEXT_MAX], shed[FORMAT_TEXT_MAX];
+    bool has_shed = result_is_known(result->shed);
     format_paragraph_f(
-        out, INDENT, "connections attempted %s, completed %s, failed %s, open at end %s, shed %s",
+        out, INDENT, "connections attempted %s, completed %s, failed %s, open at end %s%s%s",
         format_number(result->attempted, attempted), format_number(result->completed, completed),
         format_number(result->failed, failed), format_number(result->open_at_end, open_at_end),
-        format_number(result->shed, shed));
+        has_shed ? ", shed " : "", has_shed ? format_number(result->shed, shed) : "");
 }
 
 static void write_hist_row(const struct result_hist *entry, FILE *out)
@@ -191,6 +198,9 @@ static void write_time_wait(const struct result *result, FILE *out)
     const struct result_time_wait *time_wait = &result->time_wait;
     bool has_peak = result_is_known(time_wait->peak);
     bool has_lifetime = result_is_known(time_wait->lifetime_ns);
+    if (!result_is_known(time_wait->measured) && !result_is_known(time_wait->expected)) {
+        return; /* nobody watched */
+    }
     format_paragraph_f(
         out, INDENT, "TIME_WAIT   %s measured, %s expected%s%s%s%s%s",
         format_number(time_wait->measured, measured), format_number(time_wait->expected, expected),
@@ -203,6 +213,9 @@ static void write_cpu(const struct result_cpu *cpu, FILE *out)
 {
     char own[FORMAT_TEXT_MAX], machine[FORMAT_TEXT_MAX], error[FORMAT_TEXT_MAX];
     char steal[FORMAT_TEXT_MAX];
+    if (!result_is_known(cpu->own_ns_per_conn) && !result_is_known(cpu->machine_ns_per_conn)) {
+        return; /* no connection to share it among */
+    }
     bool has_error = result_is_known(cpu->machine_error_ns_per_conn);
     bool has_steal = result_is_known(cpu->steal_ns_per_conn);
     format_paragraph_f(out, INDENT,

@@ -4,18 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "stat/sample.h"
 
 #define COLUMN_WIDTH_MIN 7
 #define DURATION_TEXT_MAX 32
-
-/* The order of a connection's life, unlike the numbers'. */
-static const enum tcp_state state_order[] = {
-    TCP_STATE_LISTEN,     TCP_STATE_SYN_SENT,   TCP_STATE_SYN_RECEIVED, TCP_STATE_ESTABLISHED,
-    TCP_STATE_FIN_WAIT_1, TCP_STATE_FIN_WAIT_2, TCP_STATE_CLOSING,      TCP_STATE_TIME_WAIT,
-    TCP_STATE_CLOSE_WAIT, TCP_STATE_LAST_ACK,   TCP_STATE_CLOSED,
-};
-
-#define STATE_ORDER_COUNT (sizeof(state_order) / sizeof(state_order[0]))
 
 const char *display_format_duration(uint64_t ns, char *text, size_t size)
 {
@@ -49,8 +41,8 @@ static bool is_always_shown(enum tcp_state state)
 static bool add_columns(struct display *display, const struct display_line *line)
 {
     bool added = false;
-    for (size_t i = 0; i < STATE_ORDER_COUNT; i++) {
-        const enum tcp_state state = state_order[i];
+    for (int i = 0; i < SAMPLE_STATE_COUNT; i++) {
+        const enum tcp_state state = sample_state_order[i];
         const bool is_needed =
             is_always_shown(state) || (line->has_census && line->counts.n[state] != 0);
         if (is_needed && !display->shown[state]) {
@@ -64,9 +56,9 @@ static bool add_columns(struct display *display, const struct display_line *line
 static void print_header(const struct display *display, FILE *out)
 {
     fprintf(out, "%8s", "time");
-    for (size_t i = 0; i < STATE_ORDER_COUNT; i++) {
-        if (display->shown[state_order[i]]) {
-            const char *name = tcp_state_name(state_order[i]);
+    for (int i = 0; i < SAMPLE_STATE_COUNT; i++) {
+        if (display->shown[sample_state_order[i]]) {
+            const char *name = tcp_state_name(sample_state_order[i]);
             fprintf(out, " %*s", column_width(name), name);
         }
     }
@@ -84,8 +76,8 @@ void display_print_line(struct display *display, const struct display_line *line
     }
     display->lines++;
     fprintf(out, "%7.1fs", (double)line->elapsed_ns / (double)NS_PER_SEC);
-    for (size_t i = 0; i < STATE_ORDER_COUNT; i++) {
-        const enum tcp_state state = state_order[i];
+    for (int i = 0; i < SAMPLE_STATE_COUNT; i++) {
+        const enum tcp_state state = sample_state_order[i];
         if (!display->shown[state]) {
             continue;
         }
@@ -160,8 +152,8 @@ static void print_doubts(const struct census_stamp *stamp, FILE *out)
 void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out)
 {
     fprintf(out, "%-14s %10s %10s %10s\n", "state", "IPv4", "IPv6", "total");
-    for (size_t i = 0; i < STATE_ORDER_COUNT; i++) {
-        const enum tcp_state state = state_order[i];
+    for (int i = 0; i < SAMPLE_STATE_COUNT; i++) {
+        const enum tcp_state state = sample_state_order[i];
         if (state == TCP_STATE_CLOSED && result->total.n[state] == 0) {
             continue; /* Linux lists no such sockets */
         }

@@ -3,15 +3,34 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "stat/display.h"
+#include "stat/sink.h"
+#include "tcpstat/watch_keep.h"
 
 #define SCHEMA "finwait.stat/1"
 #define OPTION_TEXT_MAX 1024
+
+/* What the document has of a sample. */
+struct document_tick {
+    uint64_t elapsed_ns;
+    uint64_t late_ns;
+    uint64_t values[WATCH_FIELD_COUNT];
+};
+
+struct json_sink {
+    struct sink sink; /* first: a pointer to it is a pointer to this */
+    const struct stat_settings *settings;
+    const struct sample_head *head;
+    struct watch_keep ticks;    /* struct document_tick */
+    struct watch_keep censuses; /* struct watch_census */
+    uint64_t census_count;      /* that the last sample knew of */
+    struct timewait_estimate time_wait;
+};
 
 /* jansson's setters take over the value and accept that it is NULL for want of memory: they fail,
  * and so does the writing of a document with a key too few. That is what `failed` collects. */
@@ -69,25 +88,24 @@ static json_t *make_options(const struct stat_options *options, bool *failed)
 }
 
 /* What every document begins with. */
-static json_t *make_head(const struct stat_settings *settings, const char *method, bool *failed)
+static json_t *make_head(const struct stat_settings *settings, const char *kernel,
+                         const char *method, bool *failed)
 {
     json_t *object = json_object();
-    struct utsname kernel;
     set(object, "schema", json_string(SCHEMA), failed);
     set(object, "version", json_string(FINWAIT_VERSION), failed);
-    set(object, "kernel", uname(&kernel) == 0 ? json_string(kernel.release) : json_null(), failed);
+    set(object, "kernel", kernel[0] != '\0' ? json_string(kernel) : json_null(), failed);
     set(object, "options", make_options(settings->options, failed), failed);
     set(object, "census_method", json_string(method), failed);
     set(object, "written_wall_ns", integer(clock_wall_ns()), failed);
     return object;
 }
 
-static json_t *make_census(const struct watch_census *census, uint64_t origin_ns, bool *failed)
+static json_t *make_census(const struct watch_census *census, bool *failed)
 {
     json_t *object = json_object();
-    const double elapsed =
-        ((double)census->stamp.started_ns - (double)origin_ns) / (double)NS_PER_SEC;
-    set(object, "elapsed_sec", json_real(elapsed), failed);
+    set(object, "elapsed_sec", json_real((double)census->stamp.started_ns / (double)NS_PER_SEC),
+        failed);
     set(object, "is_final", json_boolean(census->is_final), failed);
     set_stamp(object, &census->stamp, failed);
     set(object, "ipv4", make_counts(&census->v4, failed), failed);
@@ -97,12 +115,11 @@ static json_t *make_census(const struct watch_census *census, uint64_t origin_ns
 }
 
 /* Gives a tick: levels as they are, totals as their rise since the first tick. */
-static json_t *make_tick(const struct watch_tick *tick, const struct watch_tick *first,
+static json_t *make_tick(const struct document_tick *tick, const struct document_tick *first,
                          bool *failed)
 {
     json_t *object = json_object();
-    set(object, "elapsed_sec", json_real((double)(tick->at_ns - first->at_ns) / (double)NS_PER_SEC),
-        failed);
+    set(object, "elapsed_sec", json_real((double)tick->elapsed_ns / (double)NS_PER_SEC), failed);
     set(object, "late_ns", integer(tick->late_ns), failed);
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         const bool is_total = watch_field_infos[i].kind == WATCH_KIND_TOTAL;
@@ -131,41 +148,48 @@ static json_t *make_estimate(const struct timewait_estimate *estimate, bool *fai
 }
 
 /* Gives what every counter of the kernel rose by, those that did not move left out. */
-static json_t *make_deltas(const struct watch_series *series, bool *failed)
+static json_t *make_deltas(const struct sample_end *end, bool *failed)
 {
     json_t *object = json_object();
-    const uint32_t count = tcpstat_counters_count(series->counters);
-    for (uint32_t i = 0; i < count; i++) {
-        const int64_t delta = tcpstat_counters_delta(&series->first, &series->last, (int)i);
-        if (delta != 0) {
-            set(object, tcpstat_counters_name(series->counters, i), json_integer(delta), failed);
-        }
+    for (uint32_t i = 0; i < end->delta_count; i++) {
+        set(object, end->deltas[i].name, json_integer(end->deltas[i].rise), failed);
     }
     return object;
 }
 
-static void set_series(json_t *document, const struct watch_series *series, bool *failed)
+static void set_series(json_t *document, const struct json_sink *sink, bool *failed)
 {
+    const struct document_tick *kept = sink->ticks.items;
     json_t *ticks = json_array();
-    for (uint32_t i = 0; i < series->tick_count; i++) {
-        append(ticks, make_tick(&series->ticks[i], &series->ticks[0], failed), failed);
+    for (uint32_t i = 0; i < sink->ticks.count; i++) {
+        append(ticks, make_tick(&kept[i], &kept[0], failed), failed);
     }
+    const struct watch_census *counted = sink->censuses.items;
     json_t *censuses = json_array();
-    for (uint32_t i = 0; i < series->census_count; i++) {
-        append(censuses, make_census(&series->censuses[i], series->first.taken_ns, failed), failed);
+    for (uint32_t i = 0; i < sink->censuses.count; i++) {
+        append(censuses, make_census(&counted[i], failed), failed);
     }
     set(document, "ticks", ticks, failed);
     set(document, "censuses", censuses, failed);
-    set(document, "kernel_deltas", make_deltas(series, failed), failed);
-    set(document, "ticks_thinned", integer(series->ticks_thinned), failed);
-    set(document, "ticks_missed", integer(series->ticks_missed), failed);
-    set(document, "tick_errors", integer(series->tick_errors), failed);
-    set(document, "tick_cpu_ns", integer(series->tick_cpu_ns), failed);
-    set(document, "censuses_thinned", integer(series->censuses_thinned), failed);
-    set(document, "census_errors", integer(series->census_errors), failed);
-    set(document, "census_cpu_ns", integer(series->census_cpu_ns), failed);
-    set(document, "budget_cpu_ns", integer(series->budget_cpu_ns), failed);
-    set(document, "passed_over", json_string(series->passed_over.text), failed);
+    set(document, "ticks_thinned", integer(watch_keep_thinned(&sink->ticks)), failed);
+    set(document, "censuses_thinned", integer(sink->census_count - sink->censuses.count), failed);
+}
+
+/* Adds what is known at the end; of a recording that was cut short it is not. */
+static void set_end(json_t *document, const struct sample_end *end, bool *failed)
+{
+    set(document, "is_whole", json_boolean(end->is_whole), failed);
+    if (!end->is_whole) {
+        set(document, "kernel_deltas", json_null(), failed);
+        return;
+    }
+    set(document, "kernel_deltas", make_deltas(end, failed), failed);
+    set(document, "ticks_missed", integer(end->ticks_missed), failed);
+    set(document, "tick_errors", integer(end->tick_errors), failed);
+    set(document, "tick_cpu_ns", integer(end->tick_cpu_ns), failed);
+    set(document, "census_errors", integer(end->census_errors), failed);
+    set(document, "census_cpu_ns", integer(end->census_cpu_ns), failed);
+    set(document, "budget_cpu_ns", integer(end->budget_cpu_ns), failed);
 }
 
 static int write_stream(json_t *document, FILE *out)
@@ -211,7 +235,9 @@ int document_write_once(const struct stat_settings *settings, const struct censu
                         const char *method, uint64_t time_wait_live, struct failure *failure)
 {
     bool failed = false;
-    json_t *document = make_head(settings, method, &failed);
+    struct utsname kernel;
+    json_t *document =
+        make_head(settings, uname(&kernel) == 0 ? kernel.release : "", method, &failed);
     set_stamp(document, &result->stamp, &failed);
     set(document, "ipv4", make_counts(&result->v4, &failed), &failed);
     set(document, "ipv6", make_counts(&result->v6, &failed), &failed);
@@ -220,13 +246,65 @@ int document_write_once(const struct stat_settings *settings, const struct censu
     return write_document(document, settings->options->json, failed, failure);
 }
 
-int document_write_series(const struct stat_settings *settings, const struct watch_series *series,
-                          const struct timewait_estimate *estimate, struct failure *failure)
+/* Without memory the series has a gap, which the thinned count shows. */
+static int json_take(struct sink *base, const struct sample *now, const struct sample *before,
+                     struct failure *failure)
 {
+    struct json_sink *sink = (struct json_sink *)base;
+    (void)before;
+    (void)failure;
+    struct document_tick tick = {.elapsed_ns = now->elapsed_ns, .late_ns = now->late_ns};
+    memcpy(tick.values, now->values, sizeof(tick.values));
+    (void)watch_keep_add(&sink->ticks, &tick, now->is_last);
+    if (now->census_count > sink->census_count) {
+        sink->census_count = now->census_count;
+        (void)watch_keep_add(&sink->censuses, &now->census, now->is_last);
+    }
+    sink->time_wait = now->time_wait;
+    return 0;
+}
+
+static int json_end(struct sink *base, const struct sample_end *end, struct failure *failure)
+{
+    const struct json_sink *sink = (struct json_sink *)base;
     bool failed = false;
-    json_t *document = make_head(settings, series->census_method, &failed);
-    set_series(document, series, &failed);
-    set(document, "time_wait", estimate != NULL ? make_estimate(estimate, &failed) : json_null(),
-        &failed);
-    return write_document(document, settings->options->json, failed, failure);
+    json_t *document = make_head(sink->settings, sink->head->kernel, sink->head->method, &failed);
+    set(document, "passed_over", json_string(sink->head->missing), &failed);
+    set_series(document, sink, &failed);
+    set_end(document, end, &failed);
+    set(document, "time_wait",
+        sink->ticks.count > 0 ? make_estimate(&sink->time_wait, &failed) : json_null(), &failed);
+    return write_document(document, sink->settings->options->json, failed, failure);
+}
+
+static void json_close(struct sink *base)
+{
+    struct json_sink *sink = (struct json_sink *)base;
+    watch_keep_free(&sink->ticks);
+    watch_keep_free(&sink->censuses);
+    free(sink);
+}
+
+static const struct sink_ops json_ops = {
+    .take = json_take,
+    .end = json_end,
+    .close = json_close,
+};
+
+int sink_open_json(struct sink **sink, const struct stat_settings *settings,
+                   const struct sample_head *head, struct failure *failure)
+{
+    struct json_sink *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for --json");
+    }
+    *made = (struct json_sink){
+        .sink.ops = &json_ops,
+        .settings = settings,
+        .head = head,
+    };
+    watch_keep_init(&made->ticks, sizeof(struct document_tick), WATCH_TICKS_MAX);
+    watch_keep_init(&made->censuses, sizeof(struct watch_census), WATCH_CENSUSES_MAX);
+    *sink = &made->sink;
+    return 0;
 }

@@ -1,7 +1,8 @@
-/* finwait-stat: counts the TCP sockets of its network namespace by state, once or every interval.
+/* finwait-stat: watches the TCP sockets of a network namespace by state.
  *
- * Layer: program (L5). options.c has the command line, once.c and live.c the two ways to run,
- * display.c the text, document.c the JSON. */
+ * Layer: program (L5). options.c has the command line; once.c counts once. Else session.c hands
+ * samples (sample.h) from a feed (feed.h: the kernel, a recording) to sinks (sink.h): lines.c,
+ * live_view.c (view.c draws on canvas.c, screen.c shows), csv.c, document.c (JSON), record.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "stat/options.h"
 #include "stat/run.h"
+#include "stat/session.h"
 
 /* The exit codes of DESIGN.md that apply here. */
 enum { EXIT_USAGE = 2, EXIT_CANNOT_READ = 3 };
@@ -21,13 +23,13 @@ static int run(const struct stat_options *options)
         log_line(stat_program.name, "%s", failure.text);
         return EXIT_USAGE;
     }
-    int error = options->once ? run_once(&settings, &failure) : run_live(&settings, &failure);
+    int error = options->once ? run_once(&settings, &failure) : run_session(&settings, &failure);
     if (error == 0 && (fflush(stdout) == EOF || ferror(stdout))) {
         error = failure_set(&failure, EIO, "the standard output cannot be written");
     }
     if (error < 0) {
         log_line(stat_program.name, "%s", failure.text);
-        return EXIT_CANNOT_READ;
+        return error == -EINVAL ? EXIT_USAGE : EXIT_CANNOT_READ;
     }
     return EXIT_SUCCESS;
 }

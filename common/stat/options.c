@@ -2,11 +2,19 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 #define FIELD(field) offsetof(struct stat_options, field)
+
+#define SPEED_MIN 0.01
+#define SPEED_MAX 1e6
+
+/* Indexed by enum stat_view. */
+static const char *const view_choices[] = {"auto", "live", "lines", NULL};
 
 static const struct cli_option stat_option_table[] = {
     {.name = "port",
@@ -67,6 +75,39 @@ static const struct cli_option stat_option_table[] = {
      .metavar = "FILE|-",
      .section = "Output",
      .help = "write everything as one JSON document at the end; - is stdout, without the lines"},
+    {.name = "csv",
+     .type = CLI_STRING,
+     .offset = FIELD(csv),
+     .metavar = "FILE|-",
+     .help = "write a row per tick, with the columns named in the first; - is stdout, without the "
+             "lines"},
+    {.name = "view",
+     .type = CLI_ENUM,
+     .offset = FIELD(view),
+     .metavar = "HOW",
+     .initial = "auto",
+     .choices = view_choices,
+     .help = "live: a screen, or frames of 80x24 where stdout is no terminal; lines: a line per "
+             "tick; auto: live on a terminal"},
+    {.name = "record",
+     .type = CLI_STRING,
+     .offset = FIELD(record),
+     .metavar = "FILE",
+     .group = "recording",
+     .section = "Recordings",
+     .help = "append every tick to a new file, for --replay"},
+    {.name = "replay",
+     .type = CLI_STRING,
+     .offset = FIELD(replay),
+     .metavar = "FILE",
+     .group = "recording",
+     .help = "show what was recorded instead of this machine; --json, --csv and --view apply"},
+    {.name = "speed",
+     .type = CLI_STRING,
+     .offset = FIELD(speed),
+     .metavar = "N|max",
+     .initial = "1",
+     .help = "how many times faster to replay than it was recorded"},
 };
 
 const struct cli_program stat_program = {
@@ -124,6 +165,91 @@ int stat_parse_budget(uint32_t *permille, const char *text, struct failure *fail
     return 0;
 }
 
+int stat_parse_speed(double *speed, const char *text, struct failure *failure)
+{
+    if (strcmp(text, "max") == 0) {
+        *speed = 0;
+        return 0;
+    }
+    char *end;
+    const double number = strtod(text, &end);
+    const bool has_digit = text[0] >= '0' && text[0] <= '9'; /* no blanks, signs or "inf" */
+    end += *end == 'x' ? 1 : 0;
+    if (!has_digit || *end != '\0' || number < SPEED_MIN || number > SPEED_MAX) {
+        return failure_set(failure, EINVAL,
+                           "--speed %.40s: not a speed; use 1, 0.5, 10 or max, from 0.01 to "
+                           "1000000",
+                           text);
+    }
+    *speed = number;
+    return 0;
+}
+
+/* Refuses what cannot be said of a recording, or only of one. */
+static int check_replay(const struct stat_options *options, struct failure *failure)
+{
+    const bool is_filtered =
+        options->ports.count + options->local_ports.count + options->remote_ports.count > 0;
+    if (options->replay == NULL) {
+        return 0;
+    }
+    if (options->once || is_filtered) {
+        return failure_set(failure, EINVAL,
+                           "--replay %s: a recording is shown as it was made; leave %s out",
+                           options->replay, options->once ? "--once" : "the filters");
+    }
+    return 0;
+}
+
+static int check_outputs(const struct stat_options *options, struct failure *failure)
+{
+    static const struct {
+        size_t offset;
+        const char *name;
+    } paths[] = {{FIELD(json), "--json"},
+                 {FIELD(csv), "--csv"},
+                 {FIELD(record), "--record"},
+                 {FIELD(replay), "--replay"}};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        const char *const *path =
+            (const char *const *)(const void *)((const char *)options + paths[i].offset);
+        if (*path != NULL && (*path)[0] == '\0') {
+            return failure_set(failure, EINVAL, "%s: the name is empty; use a file's%s",
+                               paths[i].name, i < 2 ? " or -" : "");
+        }
+    }
+    const bool json_out = options->json != NULL && strcmp(options->json, "-") == 0;
+    const bool csv_out = options->csv != NULL && strcmp(options->csv, "-") == 0;
+    if (json_out && csv_out) {
+        return failure_set(failure, EINVAL, "--json - and --csv - both want stdout; name a file");
+    }
+    if (options->view == STAT_VIEW_LIVE && (json_out || csv_out)) {
+        return failure_set(failure, EINVAL, "--view live and %s - both want stdout; name a file",
+                           json_out ? "--json" : "--csv");
+    }
+    if (options->once && (options->csv != NULL || options->record != NULL)) {
+        return failure_set(failure, EINVAL,
+                           "--once and %s: a single count has no ticks; use "
+                           "--count 1",
+                           options->csv != NULL ? "--csv" : "--record");
+    }
+    return check_replay(options, failure);
+}
+
+bool stat_settings_is_live(const struct stat_settings *settings)
+{
+    const char *terminal = getenv("TERM");
+    switch ((enum stat_view)settings->options->view) {
+    case STAT_VIEW_LIVE:
+        return true;
+    case STAT_VIEW_LINES:
+        return false;
+    case STAT_VIEW_AUTO:
+        return isatty(STDOUT_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
+    }
+    return false;
+}
+
 static int add_ports(struct port_set *set, const struct cli_list *list, const char *option,
                      struct failure *failure)
 {
@@ -153,8 +279,11 @@ int stat_settings_make(struct stat_settings *settings, const struct stat_options
         error =
             add_ports(&settings->remote_ports, &options->remote_ports, "--remote-port", failure);
     }
-    if (error == 0 && options->json != NULL && options->json[0] == '\0') {
-        return failure_set(failure, EINVAL, "--json: the name is empty; use a file's or -");
+    if (error == 0) {
+        error = stat_parse_speed(&settings->speed, options->speed, failure);
+    }
+    if (error == 0) {
+        error = check_outputs(options, failure);
     }
     return error;
 }

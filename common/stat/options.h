@@ -19,14 +19,26 @@ struct stat_options {
     uint64_t interval_ns;
     uint64_t count; /* lines; 0: until a signal */
     const char *budget;
-    int method;       /* enum census_method */
-    const char *json; /* path, "-" for stdout, or NULL */
+    int method;         /* enum census_method */
+    const char *json;   /* path, "-" for stdout, or NULL */
+    const char *csv;    /* likewise */
+    const char *record; /* path or NULL */
+    const char *replay; /* path or NULL */
+    const char *speed;
+    int view; /* enum stat_view */
+};
+
+enum stat_view {
+    STAT_VIEW_AUTO, /* live on a terminal, else lines */
+    STAT_VIEW_LIVE,
+    STAT_VIEW_LINES,
 };
 
 /* What follows from it. */
 struct stat_settings {
     const struct stat_options *options;
     uint32_t budget_permille;
+    double speed; /* of a replay; 0: as fast as it goes */
     struct port_set either_ports;
     struct port_set local_ports;
     struct port_set remote_ports;
@@ -38,6 +50,13 @@ extern const struct cli_program stat_program;
  * Returns 0 or -EINVAL with the failure's text set. */
 int stat_settings_make(struct stat_settings *settings, const struct stat_options *options,
                        struct failure *failure);
+
+/* Tells whether the live view is to be shown rather than lines. */
+bool stat_settings_is_live(const struct stat_settings *settings);
+
+/* Reads a replay's speed: "1", "0.5", "10x"; "max" gives 0. Returns 0 or -EINVAL with the text set.
+ */
+int stat_parse_speed(double *speed, const char *text, struct failure *failure);
 
 /* Gives the filters as a census takes them; borrows the settings. */
 struct census_request stat_settings_request(const struct stat_settings *settings);

@@ -1,7 +1,7 @@
 /* The account of states: whatever entered a state has left it or is still there.
  *
- * Layer: tcpstat (L1). Pure functions of two readings and two censuses; no clock, no memory of
- * their own.
+ * Layer: tcpstat (L1). account_read takes a reading from its three sources; the rest is pure
+ * functions of two readings. No memory of its own.
  *
  * For each state: present at the start + entered - left = present at the end. Entered and left are
  * the tracepoint's; present is the census's, an independent source. TIME_WAIT's entries are the
@@ -15,10 +15,21 @@
 #include <stdint.h>
 
 #include "base/tcp_state.h"
+#include "tcpstat/counters.h"
+#include "tcpstat/owners.h"
 #include "tcpstat/transitions.h"
+
+/* Where a reading comes from; all of one namespace, all open. */
+struct account_sources {
+    struct transitions *transitions; /* without filters: the kernel's counters have none */
+    struct owners *owners;
+    struct tcpstat_counters *counters;
+};
 
 /* One reading of everything, for the begin or the end of an account. */
 struct account_reading {
+    uint64_t taken_ns;
+    uint64_t moved; /* transitions while it was taken: the account may be off by so many */
     struct tcp_transitions matrix;
     uint64_t counters[TRANSITIONS_COUNTER_COUNT];
     struct tcp_state_counts sockets; /* census of full sockets: no request sockets, no records */
@@ -57,6 +68,12 @@ struct account {
     struct account_check_result checks[ACCOUNT_CHECK_COUNT];
     bool closed; /* every row's difference is 0, and every check's two numbers are equal */
 };
+
+/* Takes a reading. While states move faster than it takes (0.5 us a socket), the sources belong to
+ * different moments, and `moved` is not 0. `snapshot` and `result` are the caller's and used as
+ * scratch, zeroed before their first use. Returns 0 or -errno. */
+int account_read(const struct account_sources *sources, struct transitions_snapshot *snapshot,
+                 struct owners_result *result, struct account_reading *reading);
 
 /* Draws up the account between two readings. */
 void state_account(const struct account_reading *begin, const struct account_reading *end,

@@ -70,10 +70,14 @@ struct owners_result {
     struct owners_row *rows; /* descending by sort_by, then by total */
     uint32_t row_count;
     uint32_t capacity;
-    uint32_t groups;          /* before the cut to `top` */
-    struct owners_row other;  /* the sum of those cut */
-    uint64_t sockets;         /* rows walked that passed the filters */
-    uint64_t sockets_unknown; /* of these, without an owner (by pid) */
+    uint32_t groups;         /* before the cut to `top` */
+    struct owners_row other; /* the sum of those cut */
+    /* All that were walked, before the filters: sockets proper, and the two kinds that are less. */
+    struct tcp_state_counts full;
+    struct tcp_state_counts records; /* TIME_WAIT and FIN_WAIT_2 without a socket */
+    uint64_t requests;               /* handshakes under way: SYN_RECEIVED without a socket */
+    uint64_t sockets;                /* rows walked that passed the filters */
+    uint64_t sockets_unknown;        /* of these, without an owner (by pid) */
     uint64_t rows_overflowed; /* sockets added to `other` since OWNERS_ROWS_MAX was reached */
 };
 

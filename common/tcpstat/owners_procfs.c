@@ -155,6 +155,7 @@ static int visit_row(void *context, const struct procfs_row *row)
     struct owners_socket socket = {
         .state = row->state,
         .is_record = row->is_record,
+        .is_request = row->state == TCP_STATE_SYN_RECEIVED && row->inode == 0,
         .local = row->local,
         .remote = row->remote,
         .rest_ns = row->is_record ? row->timer_ticks * PROCFS_TICK_NS : 0,

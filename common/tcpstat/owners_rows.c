@@ -168,9 +168,21 @@ static void count_socket(struct owners_row *row, const struct owners_socket *soc
     }
 }
 
+static void count_kind(struct owners_result *result, const struct owners_socket *socket)
+{
+    if (socket->is_record) {
+        result->records.n[socket->state]++;
+    } else if (socket->is_request) {
+        result->requests++;
+    } else {
+        result->full.n[socket->state]++;
+    }
+}
+
 int owners_rows_add(struct owners_result *result, struct owners_index *index,
                     const struct owners_request *request, const struct owners_socket *socket)
 {
+    count_kind(result, socket);
     if (request->tuples != NULL) {
         const struct tuples_socket tuple = {
             .local = &socket->local,

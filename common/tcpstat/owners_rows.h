@@ -13,7 +13,8 @@
 /* A socket as a walk finds it. */
 struct owners_socket {
     enum tcp_state state;
-    bool is_record; /* a TIME_WAIT or FIN_WAIT_2 without a socket */
+    bool is_record;  /* a TIME_WAIT or FIN_WAIT_2 without a socket */
+    bool is_request; /* a SYN_RECEIVED without a socket */
     struct endpoint local;
     struct endpoint remote;
     uint32_t pid;       /* 0: not known */

@@ -46,7 +46,8 @@ extern const struct counter_info transitions_counter_infos[TRANSITIONS_COUNTER_C
 #define TRANSITIONS_GROUPS_DEFAULT 1024
 #define TRANSITIONS_OWNERS_DEFAULT 262144 /* TIME_WAIT records whose owner is remembered: 18 MB */
 
-/* What to follow. A zeroed config follows everything in the calling thread's namespace. */
+/* What to follow, in the network namespace that the calling thread is in at transitions_open. A
+ * zeroed config follows everything. */
 struct transitions_config {
     const struct port_set *local_ports; /* NULL: all; borrowed for the call of transitions_open */
     const struct port_set *remote_ports;

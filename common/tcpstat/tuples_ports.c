@@ -18,14 +18,18 @@
 
 static int read_text(const char *path, char *text, size_t size)
 {
+    text[0] = '\0';
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
     }
     const ssize_t bytes = source_read_all(fd, text, size - 1);
     close(fd);
-    text[bytes < 0 ? 0 : bytes] = '\0';
-    return bytes < 0 ? (int)bytes : 0;
+    if (bytes < 0) {
+        return (int)bytes;
+    }
+    text[bytes] = '\0';
+    return 0;
 }
 
 static int read_range(struct tuples_ports *ports)

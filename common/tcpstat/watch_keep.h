@@ -1,7 +1,7 @@
 /* A bounded series: items of one size, thinned by half whenever the limit is reached.
  *
- * Layer: tcpstat (L1), private. Item number n of those offered is kept when n is a multiple of the
- * stride, which doubles at each thinning. Owner: the watch, then the series. Not thread-safe. */
+ * Layer: tcpstat (L1). Item number n of those offered is kept when n is a multiple of the
+ * stride, which doubles at each thinning. Owner: the caller. Not thread-safe. */
 #ifndef FINWAIT_TCPSTAT_WATCH_KEEP_H
 #define FINWAIT_TCPSTAT_WATCH_KEEP_H
 

@@ -320,6 +320,27 @@ static void test_subtracting_itself_leaves_an_empty_histogram(void **state)
     free(empty);
 }
 
+static void test_values_known_by_their_bin_only_count_like_others(void **state)
+{
+    (void)state;
+    struct hist *hist = hist_make();
+    struct hist *exact = hist_make();
+    for (uint64_t value = 1; value < UINT64_C(1) << 40; value = value * 3 + 1) {
+        hist_record(exact, value);
+        hist_add_bin(hist, hist_bin(value), 1);
+    }
+    assert_memory_equal(hist->bins, exact->bins, sizeof hist->bins);
+    assert_true(hist->count == exact->count);
+    assert_int_equal(hist_bin(hist->min), hist_bin(exact->min));
+    assert_int_equal(hist_bin(hist->max), hist_bin(exact->max));
+    assert_true(hist_mean(hist) > 0.99 * hist_mean(exact));
+    assert_true(hist_mean(hist) < 1.01 * hist_mean(exact));
+    hist_add_bin(hist, HIST_BINS - 1, UINT64_MAX / 2);
+    assert_true(hist->sum == UINT64_MAX);
+    free(hist);
+    free(exact);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_sum_saturates_and_mean_is_exact_below),
         cmocka_unit_test(test_subtract_leaves_what_came_since),
         cmocka_unit_test(test_subtracting_itself_leaves_an_empty_histogram),
+        cmocka_unit_test(test_values_known_by_their_bin_only_count_like_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

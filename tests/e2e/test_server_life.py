@@ -177,6 +177,9 @@ def test_a_second_signal_ends_at_once_and_counts_what_is_open(stage, engine):
     assert server.wait() == 3
     result = server.result()
     assert (result["attempted"], result["open_at_end"]) == (1, 1)
+    assert result["verdict"]["exit_code"] == 3
+    assert limit_codes(result, "invalid") == ["interrupted"]
+    assert server.stdout.startswith("no connection was completed: INVALID")
     client.settimeout(60)
     with pytest.raises(ConnectionResetError):
         client.recv(1)

@@ -105,6 +105,23 @@ static void an_unknown_run_shows_no_digit_but_the_version(void **state)
     result_destroy(&result);
 }
 
+static void what_a_run_of_its_kind_lacks_is_left_out(void **state)
+{
+    (void)state;
+    struct result result;
+    assert_int_equal(result_init(&result, "finwait-server"), 0);
+    result.attempted = result.open_at_end = result_count(1);
+    result.completed = result.failed = result_count(0);
+    char *text = render(&result);
+    assert_int_equal(strncmp(text, "no connection was completed: VALID\n", 35), 0);
+    assert_has(text, "failed 0, open at end 1\n");
+    assert_null(strstr(text, "shed"));
+    assert_null(strstr(text, "TIME_WAIT"));
+    assert_null(strstr(text, "CPU"));
+    free(text);
+    result_destroy(&result);
+}
+
 static void no_failure_is_claimed_only_when_none_was_counted(void **state)
 {
     (void)state;
@@ -184,6 +201,7 @@ int main(void)
         cmocka_unit_test(the_rate_and_the_verdict_come_first),
         cmocka_unit_test(what_was_measured_is_in_the_summary),
         cmocka_unit_test(an_unknown_run_shows_no_digit_but_the_version),
+        cmocka_unit_test(what_a_run_of_its_kind_lacks_is_left_out),
         cmocka_unit_test(no_failure_is_claimed_only_when_none_was_counted),
         cmocka_unit_test(every_known_cost_is_in_the_summary),
         cmocka_unit_test(huge_values_and_long_sentences_stay_within_80_columns),

@@ -440,9 +440,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "which method? procfs, sock_diag or bpf\n");
         return 2;
     }
-    const int error = namespace_enter();
-    if (error < 0) {
-        fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
+    if (!namespace_enter_or_tell()) {
         return EXIT_SKIPPED;
     }
     if (!is_there(method)) {

@@ -192,9 +192,7 @@ static void test_every_method_opens_by_its_name(void **state)
 
 int main(void)
 {
-    const int error = namespace_enter();
-    if (error < 0) {
-        fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
+    if (!namespace_enter_or_tell()) {
         return EXIT_SKIPPED;
     }
     const struct CMUnitTest tests[] = {

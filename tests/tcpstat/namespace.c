@@ -72,3 +72,12 @@ int namespace_set_sysctl(const char *name, const char *value)
     snprintf(path, sizeof(path), "/proc/sys/%s", name);
     return write_text(path, value);
 }
+
+bool namespace_enter_or_tell(void)
+{
+    const int error = namespace_enter();
+    if (error < 0) {
+        fprintf(stderr, "skipped: no network namespace: %s\n", strerror(-error));
+    }
+    return error == 0;
+}

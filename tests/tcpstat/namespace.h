@@ -4,6 +4,7 @@
 #ifndef FINWAIT_TESTS_TCPSTAT_NAMESPACE_H
 #define FINWAIT_TESTS_TCPSTAT_NAMESPACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The exit code that CTest takes for "skipped" (tests/CMakeLists.txt). */
@@ -12,6 +13,9 @@
 /* Moves the calling process, which has one thread, into a new network namespace. Returns 0 or
  * -errno: the system may forbid it. */
 int namespace_enter(void);
+
+/* The same for a main: says on stderr why not, and then returns false. */
+bool namespace_enter_or_tell(void);
 
 /* Writes one of the namespace's sysctls, by its path under /proc/sys. Returns 0 or -errno. */
 int namespace_set_sysctl(const char *name, const char *value);

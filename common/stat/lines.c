@@ -1,0 +1,76 @@
+/* The plain output: a line per sample, for logs and pipes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "stat/display.h"
+#include "stat/sink.h"
+
+struct lines_sink {
+    struct sink sink; /* first: a pointer to it is a pointer to this */
+    struct display display;
+    struct timewait_estimate time_wait;
+    uint64_t taken;
+};
+
+static int lines_take(struct sink *base, const struct sample *now, const struct sample *before,
+                      struct failure *failure)
+{
+    struct lines_sink *lines = (struct lines_sink *)base;
+    (void)failure;
+    lines->time_wait = now->time_wait;
+    if (lines->taken++ == 0) {
+        return 0; /* the others' rates are from here on */
+    }
+    const struct display_line line = {
+        .elapsed_ns = now->elapsed_ns,
+        .has_census = now->census_count > 0,
+        .counts = now->census.total,
+        .age_ns = now->census_age_ns,
+        .cost_ns = now->census.stamp.cpu_ns,
+        .every_ns = now->census_every_ns,
+        .time_wait_live = now->values[WATCH_time_wait],
+        .time_wait_made_per_sec = sample_state_flow(now, before, TCP_STATE_TIME_WAIT).in_per_sec,
+        .listen_drops_per_sec = sample_rise_per_sec(now, before, WATCH_listen_drops),
+    };
+    display_print_line(&lines->display, &line, stdout);
+    fflush(stdout); /* main tells whether it went well */
+    return 0;
+}
+
+static int lines_end(struct sink *base, const struct sample_end *end, struct failure *failure)
+{
+    const struct lines_sink *lines = (struct lines_sink *)base;
+    (void)end;
+    (void)failure;
+    if (lines->taken > 0) {
+        display_print_time_wait(&lines->time_wait, stdout);
+        fflush(stdout);
+    }
+    return 0;
+}
+
+static void lines_close(struct sink *base)
+{
+    free(base);
+}
+
+static const struct sink_ops lines_ops = {
+    .take = lines_take,
+    .end = lines_end,
+    .close = lines_close,
+};
+
+int sink_open_lines(struct sink **sink, const struct sample_head *head, struct failure *failure)
+{
+    struct lines_sink *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for the lines");
+    }
+    made->sink.ops = &lines_ops;
+    if (head->missing[0] != '\0') {
+        display_print_method(head->method, head->missing, stderr);
+    }
+    *sink = &made->sink;
+    return 0;
+}

@@ -1,0 +1,123 @@
+#include "stat/sample.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+const enum tcp_state sample_state_order[SAMPLE_STATE_COUNT] = {
+    TCP_STATE_LISTEN,     TCP_STATE_SYN_SENT,   TCP_STATE_SYN_RECEIVED, TCP_STATE_ESTABLISHED,
+    TCP_STATE_FIN_WAIT_1, TCP_STATE_FIN_WAIT_2, TCP_STATE_CLOSING,      TCP_STATE_TIME_WAIT,
+    TCP_STATE_CLOSE_WAIT, TCP_STATE_LAST_ACK,   TCP_STATE_CLOSED,
+};
+
+static double per_sec(uint64_t rise, const struct sample *now, const struct sample *before)
+{
+    const uint64_t span_ns = now->elapsed_ns - before->elapsed_ns;
+    return span_ns == 0 ? 0 : (double)rise * (double)NS_PER_SEC / (double)span_ns;
+}
+
+double sample_rise_per_sec(const struct sample *now, const struct sample *before,
+                           enum watch_field field)
+{
+    /* A counter that fell was reset, with its namespace or by a recording's mistake. */
+    const uint64_t to = now->values[field];
+    const uint64_t from = before->values[field];
+    return to < from ? 0 : per_sec(to - from, now, before);
+}
+
+/* TIME_WAITs made are counted; those that ended are what was made and is no longer there. */
+static struct sample_flow time_wait_flow(const struct sample *now, const struct sample *before)
+{
+    const uint64_t made = now->values[WATCH_time_wait_made] + now->values[WATCH_time_wait_killed] -
+                          before->values[WATCH_time_wait_made] -
+                          before->values[WATCH_time_wait_killed];
+    const int64_t rise =
+        (int64_t)now->values[WATCH_time_wait] - (int64_t)before->values[WATCH_time_wait];
+    const int64_t ended = (int64_t)made - rise;
+    return (struct sample_flow){
+        .has_in = true,
+        .has_out = true,
+        .in_per_sec = per_sec(made, now, before),
+        /* The two counters are read a moment apart: a few may seem to end before they began. */
+        .out_per_sec = ended < 0 ? 0 : per_sec((uint64_t)ended, now, before),
+    };
+}
+
+static uint64_t transitions_entered(const struct tcp_transitions *matrix, enum tcp_state state)
+{
+    uint64_t sum = 0;
+    for (int from = 0; from < TCP_STATE_COUNT; from++) {
+        sum += from == (int)state ? 0 : matrix->n[from][state];
+    }
+    return sum;
+}
+
+static uint64_t transitions_left(const struct tcp_transitions *matrix, enum tcp_state state)
+{
+    uint64_t sum = 0;
+    for (int to = 0; to < TCP_STATE_COUNT; to++) {
+        sum += to == (int)state ? 0 : matrix->n[state][to];
+    }
+    return sum;
+}
+
+/* The matrix is read at times of its own, so its rates have their own span. */
+static struct sample_flow matrix_flow(const struct sample *now, const struct sample *before,
+                                      enum tcp_state state)
+{
+    const uint64_t span_ns = now->transitions_ns - before->transitions_ns;
+    if (span_ns == 0) {
+        return (struct sample_flow){.has_in = true, .has_out = true};
+    }
+    const double per = (double)NS_PER_SEC / (double)span_ns;
+    const uint64_t entered = transitions_entered(&now->transitions, state) -
+                             transitions_entered(&before->transitions, state);
+    const uint64_t left =
+        transitions_left(&now->transitions, state) - transitions_left(&before->transitions, state);
+    return (struct sample_flow){
+        .has_in = true,
+        .has_out = true,
+        .in_per_sec = (double)entered * per,
+        .out_per_sec = (double)left * per,
+    };
+}
+
+struct sample_flow sample_state_flow(const struct sample *now, const struct sample *before,
+                                     enum tcp_state state)
+{
+    if (state == TCP_STATE_TIME_WAIT) {
+        return time_wait_flow(now, before); /* records pass no tracepoint */
+    }
+    if (now->has_transitions && before->has_transitions) {
+        return matrix_flow(now, before, state);
+    }
+    struct sample_flow flow = {0};
+    if (state == TCP_STATE_SYN_SENT) {
+        flow.has_in = true;
+        flow.in_per_sec = sample_rise_per_sec(now, before, WATCH_active_opens);
+    }
+    return flow;
+}
+
+void sample_add_note(struct sample *sample, const char *format, ...)
+{
+    if (sample->note_count == SAMPLE_NOTES_MAX) {
+        return;
+    }
+    char *note = sample->notes[sample->note_count];
+    va_list arguments;
+    va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 does not see the va_start
+    if (vsnprintf(note, SAMPLE_NOTE_TEXT_MAX, format, arguments) < 0) {
+        note[0] = '\0';
+    }
+    va_end(arguments);
+    for (uint32_t i = 0; i < sample->note_count; i++) {
+        if (strcmp(sample->notes[i], note) == 0) {
+            return;
+        }
+    }
+    sample->note_count++;
+}
