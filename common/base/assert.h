@@ -7,7 +7,7 @@
 #define FINWAIT_BASE_ASSERT_H
 
 /* Prints the place and the condition to stderr, then aborts. */
-_Noreturn void assert_failed(const char *condition, const char *file, int line);
+void assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 #ifdef FINWAIT_NO_ASSERTS
 #define ASSERT(condition) ((void)sizeof(!(condition)))

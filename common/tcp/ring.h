@@ -8,6 +8,7 @@
 #ifndef FINWAIT_TCP_RING_H
 #define FINWAIT_TCP_RING_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/assert.h"
@@ -76,18 +77,16 @@ struct ring_view {
 static inline struct ring_view ring_view(const struct ring *ring, uint32_t offset, uint32_t count)
 {
     ASSERT((uint64_t)offset + count <= ring->count);
-    if (count == 0) {
-        return (struct ring_view){0};
+    struct ring_view view = {NULL, NULL, 0, 0};
+    if (count > 0) {
+        uint32_t capacity = ring_capacity(ring);
+        uint32_t from = (ring->place + offset) & (capacity - 1u);
+        view.first = ring->block + from;
+        view.second = ring->block;
+        view.first_bytes = count < capacity - from ? count : capacity - from;
+        view.second_bytes = count - view.first_bytes;
     }
-    uint32_t capacity = ring_capacity(ring);
-    uint32_t from = (ring->place + offset) & (capacity - 1u);
-    uint32_t first = count < capacity - from ? count : capacity - from;
-    return (struct ring_view){
-        .first = ring->block + from,
-        .second = ring->block,
-        .first_bytes = first,
-        .second_bytes = count - first,
-    };
+    return view;
 }
 
 /* Copies out of the ring; does not consume. Requires offset + count <= ring->count. */

@@ -37,12 +37,12 @@ static inline uint64_t siphash_rotate(uint64_t word, unsigned bits)
 static inline struct siphash_state siphash_begin(const struct siphash_key *key)
 {
     /* The ASCII constant "somepseudorandomlygeneratedbytes". */
-    return (struct siphash_state){
-        .v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
-        .v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),
-        .v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
-        .v3 = key->k1 ^ UINT64_C(0x7465646279746573),
-    };
+    struct siphash_state state;
+    state.v0 = key->k0 ^ UINT64_C(0x736f6d6570736575);
+    state.v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d);
+    state.v2 = key->k0 ^ UINT64_C(0x6c7967656e657261);
+    state.v3 = key->k1 ^ UINT64_C(0x7465646279746573);
+    return state;
 }
 
 static inline void siphash_rounds(struct siphash_state *state, unsigned count)
