@@ -92,7 +92,8 @@ void wire_ipv4_emit(uint8_t *packet, const struct wire_ipv4 *ip, uint32_t payloa
     ASSERT(payload_bytes <= UINT16_MAX - WIRE_IPV4_BYTES);
     ASSERT(ip->dscp <= UINT8_MAX >> 2);
     ASSERT(ip->fragment_offset % FRAGMENT_UNIT_BYTES == 0);
-    const uint8_t traffic = (uint8_t)(ip->dscp << 2 | ((unsigned int)ip->ecn & ECN_MASK));
+    const uint8_t traffic =
+        (uint8_t)((unsigned int)ip->dscp << 2 | ((unsigned int)ip->ecn & ECN_MASK));
     const uint16_t fragment = (uint16_t)((ip->dont_fragment ? FRAGMENT_DONT : 0u) |
                                          (ip->more_fragments ? FRAGMENT_MORE : 0u) |
                                          ip->fragment_offset / FRAGMENT_UNIT_BYTES);

@@ -56,9 +56,10 @@ static void read_timestamps(struct wire_tcp_options *options, const uint8_t *val
 
 static void read_sack(struct wire_tcp_options *options, const uint8_t *blocks, size_t bytes)
 {
-    if (bytes % BYTES_SACK_BLOCK != 0) {
+    if (bytes == 0 || bytes % BYTES_SACK_BLOCK != 0) {
         return;
     }
+    memset(options->sack, 0, sizeof(options->sack)); /* of one that came before */
     const size_t count = bytes / BYTES_SACK_BLOCK;
     options->sack_count = (uint8_t)(count < WIRE_SACK_MAX ? count : WIRE_SACK_MAX);
     for (uint32_t i = 0; i < options->sack_count; i++, blocks += BYTES_SACK_BLOCK) {

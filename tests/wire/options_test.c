@@ -138,6 +138,10 @@ static void test_of_an_option_that_comes_twice_the_last_counts(void **state)
     static const struct list lists[] = {
         {LIST("\x02\x04\x05\xb4\x02\x04\x02\x18"), {.mss = 536}},
         {LIST("\x03\x03\x07\x03\x03\x02"), {.has_wscale = true, .wscale = 2}},
+        {LIST("\x05\x12\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\x05\x0a\0\0\0\5\0\0\0\6"),
+         {.sack_count = 1, .sack = {{.start = 5, .end = 6}}}},
+        {LIST("\x05\x0a\0\0\0\5\0\0\0\6\x05\x02"), /* a list without blocks is none */
+         {.sack_count = 1, .sack = {{.start = 5, .end = 6}}}},
     };
     check_lists(lists, TABLE_COUNT(lists));
 }

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "tcpstat/guard_page.h"
+#include "wire/mend.h"
 #include "wire/wire.h"
 
 #define PACKET_MAX 65536u
@@ -33,11 +34,5 @@ void random_tcp(struct wire_tcp *tcp, struct rng *rng);
 void assert_same_ipv4(const struct wire_ipv4 *a, const struct wire_ipv4 *b);
 void assert_same_options(const struct wire_tcp_options *a, const struct wire_tcp_options *b);
 void assert_same_tcp(const struct wire_tcp *a, const struct wire_tcp *b);
-
-/* Puts a right header checksum on an IPv4 packet of at least 20 bytes that a test has changed. */
-void mend_ipv4(uint8_t *packet);
-
-/* The same for the TCP or ICMP checksum of a whole, unfragmented packet. */
-void mend_payload(uint8_t *packet);
 
 #endif
