@@ -36,6 +36,41 @@ OPTIONS = {
     "behind-the-end": bytes.fromhex("0402000405b40000"),
 }
 
+# States as state_fuzz.c's stages number them; a segment is flags, distances of SEQ and ACK, window,
+# length, options, two bytes of option values, the last of which is also the time that follows.
+STATES = ["listen", "syn-received", "established", "close-wait", "last-ack", "fin-wait-1",
+          "fin-wait-2", "closing", "time-wait"]
+SEGMENTS = {
+    "fin": [(0x11, 0, 0, 8, 0, 0, 1, 20)],
+    "rst": [(0x04, 0, 0, 0, 0, 0, 0, 10)],
+    "syn": [(0x02, 1, 0, 8, 0, 15, 1, 30), (0x02, 0, 0, 8, 0, 15, 1, 37)],
+    "data": [(0x18, 0, 0, 8, 100, 0x18, 1, 20), (0x10, 50, 0, 8, 50, 0x18, 1, 20),
+             (0x11, 150, 1, 8, 3, 0, 0, 37)],
+    "ack": [(0x10, 0, 1, 8, 0, 0, 0, 30), (0x10, 0, 0, 0, 0, 0, 0, 37)],
+}
+
+# Steps as sequence_fuzz.c numbers them. An argument's lowest bit is the side: 1 is the client.
+CONNECT, ACCEPT, SEND, RECEIVE, SHUTDOWN, CLOSE, ABORT, CARRY, ADVANCE, POLL = range(10)
+LOSE, TWICE, SPOIL = 2, 4, 6
+OPEN = [(CONNECT, 0), (CARRY, 1), (CARRY, 0), (CARRY, 1), (ACCEPT, 0), (POLL, 0)]
+SEQUENCES = {
+    "echo-and-close": OPEN + [(SEND, 9), (CARRY, 1), (RECEIVE, 8), (SEND, 8), (CARRY, 0),
+                              (RECEIVE, 9), (CLOSE, 1), (CARRY, 1), (CLOSE, 0), (CARRY, 0),
+                              (CARRY, 1), (ADVANCE, 36)],
+    "simultaneous-close": OPEN + [(SHUTDOWN, 0), (SHUTDOWN, 1), (CARRY, 0), (CARRY, 1),
+                                  (CARRY, 0), (CARRY, 1), (ADVANCE, 37)],
+    "abort": OPEN + [(SEND, 0xf9), (CARRY, 1), (ABORT, 0), (CARRY, 0), (POLL, 1), (CLOSE, 1)],
+    "loss": OPEN + [(SEND, 0xf9), (CARRY, 1 + LOSE), (ADVANCE, 30), (CARRY, 1), (CARRY, LOSE),
+                    (ADVANCE, 31), (CARRY, 1), (CARRY, 0), (RECEIVE, 0xf8), (CLOSE, 1),
+                    (CARRY, 1 + LOSE), (ADVANCE, 32), (CARRY, 1), (CLOSE, 0), (CARRY, 0)],
+    "repeated-and-spoilt": OPEN + [(SEND, 0x79), (CARRY, 1 + TWICE), (SEND, 0x78),
+                                   (CARRY, SPOIL), (ADVANCE, 32), (CARRY, 0), (CARRY, 1)],
+    "syn-lost": [(CONNECT, 0), (CARRY, 1 + LOSE), (ADVANCE, 30), (CARRY, 1), (CARRY, LOSE),
+                 (ADVANCE, 31), (CARRY, 0), (CARRY, 1), (ADVANCE, 39), (ADVANCE, 39)],
+    "nobody-accepts": [(CONNECT, 0), (CARRY, 1), (CARRY, 0), (CARRY, 1), (CLOSE, 1), (CARRY, 1),
+                       (ADVANCE, 38), (CARRY, 0)],
+}
+
 
 def captured_frames():
     """Yields name and bytes of each frame."""
@@ -60,10 +95,19 @@ def write_wire():
     write("wire", "syn-vouched", bytes([MODE_VOUCHED]) + syn[14:])
 
 
+def write_hosts():
+    for number, state in enumerate(STATES):
+        for name, segments in SEGMENTS.items():
+            write("state", f"{state}-{name}", bytes([number]) + b"".join(map(bytes, segments)))
+    for name, steps in SEQUENCES.items():
+        write("sequence", name, b"".join(map(bytes, steps)))
+
+
 def main():
     for name, content in OPTIONS.items():
         write("options", name, content)
     write_wire()
+    write_hosts()
 
 
 if __name__ == "__main__":
