@@ -141,7 +141,7 @@ void ring_consume(struct ring_store *store, struct ring *ring, uint32_t count, u
 {
     ASSERT(count <= ring->count);
     ring->count -= count;
-    if (ring->count == 0 && reach == 0) {
+    if (ring->count == 0 && reach <= count) {
         ring_clear(store, ring);
         return;
     }

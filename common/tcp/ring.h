@@ -92,9 +92,9 @@ static inline struct ring_view ring_view(const struct ring *ring, uint32_t offse
 /* Copies out of the ring; does not consume. Requires offset + count <= ring->count. */
 void ring_copy(const struct ring *ring, uint32_t offset, void *bytes, uint32_t count);
 
-/* Drops bytes from the head. `reach` is how many bytes from the new head on still matter (those out
- * of order too; those in order need not be counted): a ring with nothing left gives its block back.
- * Requires count <= ring->count. */
+/* Drops bytes from the head. `reach` counts, as for ring_reserve, from the head before the drop up
+ * to the last byte that matters (those out of order too; those in order need not be counted): a
+ * ring with nothing left gives its block back. Requires count <= ring->count. */
 void ring_consume(struct ring_store *store, struct ring *ring, uint32_t count, uint32_t reach);
 
 /* Gives the block back and empties the ring. */

@@ -98,7 +98,7 @@ static void test_bytes_beyond_a_gap_survive_growth_and_consumption(void **state)
     ring_write_at(&ring, 0, "ab", 2);
     ring_extend(&ring, 2);
     ring_write_at(&ring, 4, "ef", 2); /* "cd" is missing */
-    ring_consume(&store, &ring, 2, 4);
+    ring_consume(&store, &ring, 2, 6);
     assert_non_null(ring.block);
     assert_int_equal(ring.count, 0);
     assert_int_equal(ring_reserve(&store, &ring, 1000, 4), 0);
@@ -107,6 +107,27 @@ static void test_bytes_beyond_a_gap_survive_growth_and_consumption(void **state)
     ring_copy(&ring, 0, out, 4);
     assert_string_equal(out, "cdef");
     ring_clear(&store, &ring);
+    ring_store_destroy(&store);
+    test_memory_check_empty(&test);
+}
+
+static void test_ring_that_is_drained_gives_its_block_back_when_reach_counts_what_is_dropped(
+    void **state)
+{
+    (void)state;
+    struct test_memory test;
+    struct ring_store store;
+    struct ring ring = {0};
+    test_memory_init(&test, 0);
+    ring_store_init(&store, &test.memory);
+    assert_int_equal(ring_reserve(&store, &ring, 64, 0), 0);
+    ring_write_at(&ring, 0, "abcd", 4);
+    ring_extend(&ring, 4);
+    ring_consume(&store, &ring, 1, ring.count); /* as an acknowledgement does */
+    assert_non_null(ring.block);
+    ring_consume(&store, &ring, 3, ring.count);
+    assert_null(ring.block);
+    assert_int_equal(store.used_bytes, 0);
     ring_store_destroy(&store);
     test_memory_check_empty(&test);
 }
@@ -166,8 +187,8 @@ static void model_consume(struct model *model, struct ring_store *store, struct 
     memmove(model->bytes, model->bytes + count, MODEL_BYTES - count);
     memmove(model->written, model->written + count, MODEL_BYTES - count);
     memset(model->written + MODEL_BYTES - count, 0, count);
-    model->reach -= count;
     ring_consume(store, ring, count, model->reach);
+    model->reach -= count;
 }
 
 static void model_compare(const struct model *model, const struct ring *ring, struct rng *rng)
@@ -226,6 +247,8 @@ int main(void)
         cmocka_unit_test(test_block_comes_from_the_free_list),
         cmocka_unit_test(test_free_lists_keep_no_more_than_their_limit),
         cmocka_unit_test(test_bytes_beyond_a_gap_survive_growth_and_consumption),
+        cmocka_unit_test(
+            test_ring_that_is_drained_gives_its_block_back_when_reach_counts_what_is_dropped),
         cmocka_unit_test(test_refused_growth_changes_nothing),
         cmocka_unit_test(test_random_operations_agree_with_a_plain_array),
     };
