@@ -6,7 +6,8 @@
 #include "base/clock.h"
 
 struct echo_conn {
-    uint64_t handle;       /* the transport's */
+    uint64_t handle; /* the transport's */
+    uint64_t accepted_ns;
     uint64_t active_ns;    /* when something moved last */
     uint64_t answered;     /* in the limit's unit */
     uint64_t unsent_bytes; /* handed to the transport and not SENT yet */
@@ -55,6 +56,7 @@ const char *echo_phase_name(uint32_t phase)
 void echo_stats_init(struct echo_stats *stats)
 {
     *stats = (struct echo_stats){.first_accept_ns = CLOCK_NEVER};
+    hist_init(&stats->lifetime);
 }
 
 void echo_stats_merge(struct echo_stats *into, const struct echo_stats *from)
@@ -72,6 +74,7 @@ void echo_stats_merge(struct echo_stats *into, const struct echo_stats *from)
             into->errors[i][j] += from->errors[i][j];
         }
     }
+    hist_merge(&into->lifetime, &from->lifetime);
     into->open_max += from->open_max;
     if (from->first_accept_ns < into->first_accept_ns) {
         into->first_accept_ns = from->first_accept_ns;
@@ -373,6 +376,7 @@ static void accept_conn(struct echo *echo, const struct transport_event *event)
         echo->stats.open_max = echo->conns.live_count;
     }
     conn->handle = event->conn;
+    conn->accepted_ns = event->time_ns;
     conn->active_ns = event->time_ns;
     set_state(echo, conn, ECHO_OPEN);
     transport_set_user(echo->transport, event->conn, user);
@@ -405,6 +409,7 @@ static void end_conn(struct echo *echo, const struct transport_event *event)
         count_failed(echo, conn->fail_phase, conn->fail_error);
     } else {
         ECHO_COUNT(echo, completed);
+        hist_record(&echo->stats.lifetime, event->time_ns - conn->accepted_ns);
     }
     set_state(echo, conn, ECHO_FREE);
     slab_release(&echo->conns, event->user);

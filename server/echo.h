@@ -1,7 +1,7 @@
 /* What the server does with a connection: echo or respond, and close as asked.
  *
  * Layer: server; over the transport, by events. Owner: a worker; one thread. Each connection has a
- * record of 48 bytes in the worker's slab, found by the transport's user word. Received buffers are
+ * record of 56 bytes in the worker's slab, found by the transport's user word. Received buffers are
  * sent as they are or given back at once, so the only memory that a peer can hold is the
  * transport's read credit. Time comes in with the events.
  *
@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "base/hist.h"
 #include "base/slab.h"
 #include "server/respond.h"
 #include "transport/transport.h"
@@ -95,7 +96,8 @@ struct echo_stats {
     uint64_t counters[ECHO_COUNTER_COUNT];
     uint64_t transitions[ECHO_STATE_COUNT][ECHO_STATE_COUNT]; /* [from][to] */
     uint64_t errors[ECHO_PHASE_COUNT][ECHO_ERRNO_COUNT];      /* adds up to `failed` */
-    uint64_t open_max; /* of a worker; merged: the sum, which the whole may not have reached */
+    struct hist lifetime; /* ns from ACCEPTED to CLOSED, of completed connections */
+    uint64_t open_max;    /* of a worker; merged: the sum, which the whole may not have reached */
     uint64_t first_accept_ns; /* CLOCK_NEVER: none yet */
     uint64_t last_close_ns;   /* 0: none yet */
 };

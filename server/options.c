@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "exporter/exporter.h"
 #include "tcpstat/census.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:7000"
@@ -136,6 +137,16 @@ static const struct cli_option option_table[] = {
      .initial = "auto",
      .choices = census_method_choices,
      .help = "count states by auto, procfs, sock_diag or bpf; auto takes the cheapest it may"},
+    {.name = "metrics",
+     .type = CLI_STRING,
+     .offset = FIELD(metrics),
+     .metavar = "ADDR:PORT",
+     .help = "answer http://ADDR:PORT/metrics for Prometheus, the states among it; the address "
+             "must be loopback"},
+    {.name = "metrics-allow-remote",
+     .type = CLI_FLAG,
+     .offset = FIELD(metrics_allow_remote),
+     .help = "let --metrics listen on any address: whoever reaches it can read it"},
     {.name = "quiet",
      .type = CLI_FLAG,
      .offset = FIELD(quiet),
@@ -327,6 +338,13 @@ static int parse_closing(struct server_options *options, const struct cli_given 
     return rc;
 }
 
+static int parse_metrics(struct server_options *options, struct failure *failure)
+{
+    return options->metrics == NULL ? 0
+                                    : exporter_parse(&options->metrics_address, options->metrics,
+                                                     options->metrics_allow_remote, failure);
+}
+
 enum cli_outcome options_parse(struct server_options *options, char *const *argv,
                                struct failure *failure)
 {
@@ -336,7 +354,8 @@ enum cli_outcome options_parse(struct server_options *options, char *const *argv
         return outcome;
     }
     if (parse_addresses(options, failure) != 0 || parse_cpus(options, failure) != 0 ||
-        parse_closing(options, &given, failure) != 0 || parse_features(options, failure) != 0) {
+        parse_closing(options, &given, failure) != 0 || parse_features(options, failure) != 0 ||
+        parse_metrics(options, failure) != 0) {
         return CLI_BAD;
     }
     return CLI_RUN;

@@ -32,12 +32,15 @@ struct server_options {
     uint64_t drain_ns;
     const char *json;
     bool states;
+    const char *metrics; /* ADDR:PORT or NULL */
+    bool metrics_allow_remote;
     int states_method; /* enum census_method */
     bool quiet;
     bool print_features;
     struct cli_list without_feature;
 
     /* What was made of it. */
+    struct endpoint metrics_address; /* of use with `metrics` */
     struct endpoint addresses[CLI_LIST_MAX];
     uint32_t address_count;
     struct cpu_list cpu_list; /* one worker each */

@@ -244,8 +244,8 @@ static int add_kernel(struct result *result, const struct watch_series *series)
 
 static int add_states(struct server *server, struct result *result)
 {
-    if (server->watch == NULL) {
-        return 0;
+    if (!server->options->states) {
+        return 0; /* a watch for --metrics is no part of the report */
     }
     struct watch_series series;
     watch_stop(server->watch, &series);

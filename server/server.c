@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server/address.h"
 #include "server/memory.h"
+#include "server/metrics.h"
 
 /* A SO_REUSEPORT group takes every listener of the same user, another server's too: look first. */
 static int check_addresses(const struct server *server, struct failure *failure)
@@ -118,7 +119,8 @@ static int start_watch(struct server *server, struct failure *failure)
         .budget_permille = WATCH_BUDGET_DEFAULT_PERMILLE,
         .method = (enum census_method)server->options->states_method,
     };
-    return server->options->states ? watch_start(&server->watch, &config, failure) : 0;
+    const bool is_wanted = server->options->states || server->options->metrics != NULL;
+    return is_wanted ? watch_start(&server->watch, &config, failure) : 0;
 }
 
 static void stop_watch(struct server *server)
@@ -129,6 +131,45 @@ static void stop_watch(struct server *server)
         watch_series_free(&series);
         server->watch = NULL;
     }
+}
+
+static void stop_metrics(struct server *server)
+{
+    exporter_close(server->exporter);
+    server->exporter = NULL;
+}
+
+/* Listens for scrapes before the workers start, so that an address in use costs nothing. */
+static int open_metrics(struct server *server, struct failure *failure)
+{
+    return server->options->metrics == NULL
+               ? 0
+               : exporter_open(&server->exporter, &server->options->metrics_address, failure);
+}
+
+/* Answers scrapes, once there are workers to ask. */
+static int start_metrics(struct server *server, struct failure *failure)
+{
+    if (server->exporter == NULL) {
+        return 0;
+    }
+    const int rc = exporter_start(server->exporter, metrics_fill, server, failure);
+    if (rc != 0) {
+        stop_all(server, WORKER_STOP_NOW);
+        join_all(server);
+        destroy_workers(server);
+    }
+    return rc;
+}
+
+static void note_start(struct server *server)
+{
+    server->start_memory_bytes = memory_allocated_bytes();
+    server->start_ns = clock_now_ns();
+    server->start_wall_ns = clock_wall_ns();
+    server->series =
+        (struct series){.start_ns = server->start_ns, .last = {.at_ns = server->start_ns}};
+    getrusage(RUSAGE_SELF, &server->start_usage);
 }
 
 int server_start(struct server *server, const struct server_options *options,
@@ -154,18 +195,23 @@ int server_start(struct server *server, const struct server_options *options,
     if (rc != 0) {
         goto err_control;
     }
-    rc = start_workers(server, failure);
+    rc = open_metrics(server, failure);
     if (rc != 0) {
         goto err_watch;
     }
-    server->start_memory_bytes = memory_allocated_bytes();
-    server->start_ns = clock_now_ns();
-    server->start_wall_ns = clock_wall_ns();
-    server->series =
-        (struct series){.start_ns = server->start_ns, .last = {.at_ns = server->start_ns}};
-    getrusage(RUSAGE_SELF, &server->start_usage);
+    rc = start_workers(server, failure);
+    if (rc != 0) {
+        goto err_metrics;
+    }
+    note_start(server);
+    rc = start_metrics(server, failure);
+    if (rc != 0) {
+        goto err_metrics;
+    }
     return 0;
 
+err_metrics:
+    stop_metrics(server);
 err_watch:
     stop_watch(server);
 err_control:
@@ -259,6 +305,7 @@ int server_run(struct server *server, struct failure *failure)
         stop_all(server, WORKER_STOP_NOW);
     }
     join_all(server);
+    stop_metrics(server); /* the report takes the watch apart */
     /* From here on a signal ends the program: nothing is open any more. */
     control_close(&server->control);
     return rc != 0 ? rc : find_error(server, failure);
@@ -266,6 +313,7 @@ int server_run(struct server *server, struct failure *failure)
 
 void server_destroy(struct server *server)
 {
+    stop_metrics(server);
     stop_watch(server);
     destroy_workers(server);
     result_destroy(&server->result);

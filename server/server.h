@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/cli.h"
 #include "base/failure.h"
+#include "exporter/exporter.h"
 #include "report/result.h"
 #include "server/control.h"
 #include "server/options.h"
@@ -31,7 +32,8 @@ struct server {
     uint32_t worker_count; /* started */
     uint32_t ended_count;
     uint32_t signal_count;
-    struct watch *watch; /* NULL without --states */
+    struct watch *watch;       /* NULL without --states and --metrics */
+    struct exporter *exporter; /* NULL without --metrics; reads workers and watch in its thread */
     uint64_t start_ns;
     uint64_t start_wall_ns;
     uint64_t start_memory_bytes; /* 0: not known */

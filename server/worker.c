@@ -83,6 +83,50 @@ static void publish_progress(struct worker *worker)
     atomic_store_explicit(&progress->open, echo_open_count(&worker->echo), memory_order_relaxed);
 }
 
+/* Copies the counters for whoever waits for them; about 10 us, at each scrape. */
+static void take_snapshot(struct worker *worker)
+{
+    struct worker_snapshot *snapshot = &worker->snapshot;
+    pthread_mutex_lock(&worker->lock);
+    snapshot->stats = worker->echo.stats;
+    snapshot->counters = transport_counters(worker->transport);
+    ASSERT(snapshot->counters.count <= WORKER_COUNTERS_MAX);
+    memcpy(snapshot->values, snapshot->counters.values,
+           snapshot->counters.count * sizeof(snapshot->values[0]));
+    snapshot->counters.values = snapshot->values;
+    transport_turns(worker->transport, &snapshot->turns);
+    snapshot->open = echo_open_count(&worker->echo);
+    atomic_store_explicit(&worker->snapshot_wanted, false, memory_order_relaxed);
+    worker->snapshot_number++;
+    pthread_cond_broadcast(&worker->snapshot_taken);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+bool worker_read(struct worker *worker, uint64_t until_ns, struct worker_snapshot *snapshot)
+{
+    const struct timespec until = {
+        .tv_sec = (time_t)(until_ns / NS_PER_SEC),
+        .tv_nsec = (long)(until_ns % NS_PER_SEC),
+    };
+    pthread_mutex_lock(&worker->lock);
+    const uint64_t number = worker->snapshot_number;
+    if (worker->transport != NULL) {
+        atomic_store_explicit(&worker->snapshot_wanted, true, memory_order_relaxed);
+        transport_wake(worker->transport);
+    }
+    int rc = 0;
+    while (rc == 0 && worker->transport != NULL && worker->snapshot_number == number) {
+        rc = pthread_cond_timedwait(&worker->snapshot_taken, &worker->lock, &until);
+    }
+    const bool has_one = worker->snapshot_number > 0;
+    if (has_one) {
+        *snapshot = worker->snapshot;
+        snapshot->counters.values = snapshot->values;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return has_one;
+}
+
 static enum worker_stop stop_wanted(struct worker *worker)
 {
     return (enum worker_stop)atomic_load_explicit(&worker->stop, memory_order_acquire);
@@ -103,6 +147,9 @@ static int poll_on(struct worker *worker, enum worker_stop stop, uint64_t until_
         }
         rc = transport_poll(worker->transport, until_ns);
         publish_progress(worker);
+        if (atomic_load_explicit(&worker->snapshot_wanted, memory_order_relaxed)) {
+            take_snapshot(worker);
+        }
     }
     return rc;
 }
@@ -173,6 +220,9 @@ static void *worker_main(void *context)
     }
     worker->error = rc;
     struct transport *transport = worker->transport;
+    if (transport != NULL) {
+        take_snapshot(worker); /* for scrapes to come: what they give must not fall */
+    }
     set_transport(worker, NULL);
     transport_destroy(transport);
     set_phase(worker, WORKER_ENDED);
@@ -195,6 +245,16 @@ static enum worker_phase wait_started(struct worker *worker)
     return phase;
 }
 
+/* Deadlines of worker_read are the monotonic clock's. */
+static void init_snapshot_taken(struct worker *worker)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->snapshot_taken, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int worker_start(struct worker *worker, const struct worker_config *config,
                  struct endpoint *addresses, uint32_t address_count, struct failure *failure)
 {
@@ -205,6 +265,7 @@ int worker_start(struct worker *worker, const struct worker_config *config,
     hist_init(&worker->result.turns);
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->phase_changed, NULL);
+    init_snapshot_taken(worker);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC);
     int rc = worker->wake_fd < 0 ? -errno : 0;
     rc = rc != 0 ? rc : -pthread_create(&worker->thread, NULL, worker_main, worker);
@@ -247,6 +308,7 @@ void worker_destroy(struct worker *worker)
     if (worker->wake_fd >= 0) {
         close(worker->wake_fd);
     }
+    pthread_cond_destroy(&worker->snapshot_taken);
     pthread_cond_destroy(&worker->phase_changed);
     pthread_mutex_destroy(&worker->lock);
 }

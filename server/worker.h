@@ -57,6 +57,15 @@ struct worker_progress {
     atomic_uint_fast64_t open;
 };
 
+/* What a worker counted by the time of a scrape. */
+struct worker_snapshot {
+    struct echo_stats stats;
+    struct counter_view counters; /* the transport's; its values are `values` */
+    uint64_t values[WORKER_COUNTERS_MAX];
+    struct hist turns;
+    uint32_t open;
+};
+
 /* What a worker leaves behind. */
 struct worker_result {
     struct counter_view counters; /* the transport's; its values are `values` */
@@ -84,6 +93,10 @@ struct worker {
     pthread_cond_t phase_changed;
     enum worker_phase phase;
     struct transport *transport; /* NULL before the start and after the end */
+    atomic_bool snapshot_wanted; /* set under the lock, looked at without */
+    uint64_t snapshot_number;    /* of the newest one; 0: none yet */
+    pthread_cond_t snapshot_taken;
+    struct worker_snapshot snapshot;
 
     int error; /* 0 or -errno: it could not start, or its engine broke; the failure's text says more
                 */
@@ -98,6 +111,11 @@ int worker_start(struct worker *worker, const struct worker_config *config,
 
 /* Asks the worker to stop, now or by draining; a later, stronger request takes over. */
 void worker_stop(struct worker *worker, enum worker_stop stop, uint64_t drain_until_ns);
+
+/* Has a worker that listens copy its counters, in its own thread, and gives the copy; the last one
+ * when the worker does not come to it by `until_ns`, or has ended. From any thread but the
+ * worker's. Returns false when there never was one. */
+bool worker_read(struct worker *worker, uint64_t until_ns, struct worker_snapshot *snapshot);
 
 /* Waits for the thread's end; from then on stats and result may be read. Requires a started worker.
  */

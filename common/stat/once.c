@@ -4,6 +4,7 @@
 
 #include "stat/display.h"
 #include "stat/document.h"
+#include "stat/namespace.h"
 #include "stat/run.h"
 #include "tcpstat/tcpstat.h"
 
@@ -59,7 +60,11 @@ int run_once(const struct stat_settings *settings, struct failure *failure)
 {
     struct counted counted = {0};
     uint64_t time_wait_live = 0;
-    int error = count_once(settings, &counted, failure);
+    const char *netns = settings->options->netns;
+    int error = netns == NULL ? 0 : namespace_enter_named(netns, failure);
+    if (error == 0) {
+        error = count_once(settings, &counted, failure);
+    }
     if (error == 0) {
         error = read_time_wait(&time_wait_live, failure);
     }

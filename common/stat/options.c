@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "exporter/exporter.h"
 
 #define FIELD(field) offsetof(struct stat_options, field)
 
@@ -33,6 +34,12 @@ static const struct cli_option stat_option_table[] = {
      .offset = FIELD(remote_ports),
      .metavar = "PORT[-PORT]",
      .help = "only sockets with this remote port"},
+    {.name = "netns",
+     .type = CLI_STRING,
+     .offset = FIELD(netns),
+     .metavar = "PATH|PID|NAME",
+     .help = "the network namespace to watch: a file, a process's, or one of `ip netns`; our own "
+             "when it is not given"},
     {.name = "once",
      .type = CLI_FLAG,
      .offset = FIELD(once),
@@ -89,6 +96,15 @@ static const struct cli_option stat_option_table[] = {
      .choices = view_choices,
      .help = "live: a screen, or frames of 80x24 where stdout is no terminal; lines: a line per "
              "tick; auto: live on a terminal"},
+    {.name = "metrics",
+     .type = CLI_STRING,
+     .offset = FIELD(metrics),
+     .metavar = "ADDR:PORT",
+     .help = "answer http://ADDR:PORT/metrics for Prometheus; the address must be loopback"},
+    {.name = "metrics-allow-remote",
+     .type = CLI_FLAG,
+     .offset = FIELD(metrics_allow_remote),
+     .help = "let --metrics listen on any address: whoever reaches it can read it"},
     {.name = "record",
      .type = CLI_STRING,
      .offset = FIELD(record),
@@ -193,10 +209,13 @@ static int check_replay(const struct stat_options *options, struct failure *fail
     if (options->replay == NULL) {
         return 0;
     }
-    if (options->once || is_filtered) {
+    if (options->once || is_filtered || options->netns != NULL) {
         return failure_set(failure, EINVAL,
                            "--replay %s: a recording is shown as it was made; leave %s out",
-                           options->replay, options->once ? "--once" : "the filters");
+                           options->replay,
+                           options->once            ? "--once"
+                           : options->netns != NULL ? "--netns"
+                                                    : "the filters");
     }
     return 0;
 }
@@ -227,11 +246,13 @@ static int check_outputs(const struct stat_options *options, struct failure *fai
         return failure_set(failure, EINVAL, "--view live and %s - both want stdout; name a file",
                            json_out ? "--json" : "--csv");
     }
-    if (options->once && (options->csv != NULL || options->record != NULL)) {
+    if (options->once &&
+        (options->csv != NULL || options->record != NULL || options->metrics != NULL)) {
         return failure_set(failure, EINVAL,
-                           "--once and %s: a single count has no ticks; use "
-                           "--count 1",
-                           options->csv != NULL ? "--csv" : "--record");
+                           "--once and %s: a single count has no ticks; use --count 1",
+                           options->csv != NULL      ? "--csv"
+                           : options->record != NULL ? "--record"
+                                                     : "--metrics");
     }
     return check_replay(options, failure);
 }
@@ -281,6 +302,11 @@ int stat_settings_make(struct stat_settings *settings, const struct stat_options
     }
     if (error == 0) {
         error = stat_parse_speed(&settings->speed, options->speed, failure);
+    }
+    if (error == 0 && options->metrics != NULL) {
+        settings->has_metrics = true;
+        error = exporter_parse(&settings->metrics, options->metrics, options->metrics_allow_remote,
+                               failure);
     }
     if (error == 0) {
         error = check_outputs(options, failure);

@@ -15,6 +15,7 @@ struct stat_options {
     struct cli_list ports; /* of either end */
     struct cli_list local_ports;
     struct cli_list remote_ports;
+    const char *netns; /* path, pid or name; NULL: our own */
     bool once;
     uint64_t interval_ns;
     uint64_t count; /* lines; 0: until a signal */
@@ -25,6 +26,8 @@ struct stat_options {
     const char *record; /* path or NULL */
     const char *replay; /* path or NULL */
     const char *speed;
+    const char *metrics; /* ADDR:PORT or NULL */
+    bool metrics_allow_remote;
     int view; /* enum stat_view */
 };
 
@@ -38,6 +41,8 @@ enum stat_view {
 struct stat_settings {
     const struct stat_options *options;
     uint32_t budget_permille;
+    bool has_metrics;
+    struct endpoint metrics;
     double speed; /* of a replay; 0: as fast as it goes */
     struct port_set either_ports;
     struct port_set local_ports;

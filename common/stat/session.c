@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "stat/feed.h"
 #include "stat/live_view.h"
+#include "stat/namespace.h"
 #include "stat/sink.h"
 
 #define SINKS_MAX 8
@@ -21,7 +22,8 @@ struct session {
     struct feed *feed;
     struct sink *sinks[SINKS_MAX];
     uint32_t sink_count;
-    struct live_view *view; /* one of the sinks, which takes keys too; or NULL */
+    struct live_view *view;    /* one of the sinks, which takes keys too; or NULL */
+    struct exporter *exporter; /* until its sink has it */
     int signal_fd;
     struct sample before;
     struct sample now;
@@ -207,6 +209,14 @@ static int open_files(struct session *session, struct failure *failure)
         }
         add_sink(session, sink);
     }
+    if (session->exporter != NULL) {
+        error = sink_open_metrics(&sink, head, session->exporter, failure);
+        if (error < 0) {
+            return error;
+        }
+        session->exporter = NULL;
+        add_sink(session, sink);
+    }
     return 0;
 }
 
@@ -263,6 +273,16 @@ static int run(struct session *session, struct failure *failure)
     return error;
 }
 
+static int open_feed(struct session *session, struct failure *failure)
+{
+    const struct stat_options *options = session->settings->options;
+    if (options->replay != NULL) {
+        return feed_open_replay(&session->feed, session->settings, failure);
+    }
+    const int error = options->netns == NULL ? 0 : namespace_enter_named(options->netns, failure);
+    return error < 0 ? error : feed_open_kernel(&session->feed, session->settings, failure);
+}
+
 int run_session(const struct stat_settings *settings, struct failure *failure)
 {
     struct session session = {.settings = settings};
@@ -270,12 +290,18 @@ int run_session(const struct stat_settings *settings, struct failure *failure)
     if (error < 0) {
         return error;
     }
-    error = settings->options->replay != NULL ? feed_open_replay(&session.feed, settings, failure)
-                                              : feed_open_kernel(&session.feed, settings, failure);
+    if (settings->has_metrics) {
+        /* In the namespace that we were started in, whichever is watched. */
+        error = exporter_open(&session.exporter, &settings->metrics, failure);
+    }
+    if (error == 0) {
+        error = open_feed(&session, failure);
+    }
     if (error == 0) {
         error = run(&session, failure);
         session.feed->ops->close(session.feed);
     }
+    exporter_close(session.exporter);
     close(session.signal_fd);
     return error;
 }

@@ -6,6 +6,7 @@
 #define FINWAIT_STAT_SINK_H
 
 #include "base/failure.h"
+#include "exporter/exporter.h"
 #include "stat/options.h"
 #include "stat/sample.h"
 
@@ -36,5 +37,9 @@ int sink_open_json(struct sink **sink, const struct stat_settings *settings,
                    const struct sample_head *head, struct failure *failure);
 int sink_open_record(struct sink **sink, const struct stat_settings *settings,
                      const struct sample_head *head, struct failure *failure);
+
+/* Gives the newest sample to whoever scrapes it; owns the exporter once it was opened. */
+int sink_open_metrics(struct sink **sink, const struct sample_head *head, struct exporter *exporter,
+                      struct failure *failure);
 
 #endif

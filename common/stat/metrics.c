@@ -1,0 +1,167 @@
+#include "stat/metrics.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "exporter/kernel.h"
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / (double)NS_PER_SEC;
+}
+
+static void add_time_wait(struct openmetrics *out, const struct sample_head *head,
+                          const struct timewait_estimate *estimate)
+{
+    static const struct openmetrics_family lifetime = {
+        "finwait_tcp_time_wait_lifetime_seconds", OPENMETRICS_GAUGE, "seconds",
+        "mean time that a TIME_WAIT record lives, measured once enough have ended"};
+    static const struct openmetrics_family forecast = {
+        "finwait_tcp_time_wait_forecast", OPENMETRICS_GAUGE, "",
+        "TIME_WAIT records that there will be if the present rate goes on"};
+    static const struct openmetrics_family limit = {"finwait_tcp_time_wait_limit",
+                                                    OPENMETRICS_GAUGE, "", "tcp_max_tw_buckets"};
+    openmetrics_one(out, &lifetime, seconds(estimate->lifetime_ns));
+    openmetrics_one(out, &forecast, (double)estimate->plateau);
+    if (head->time_wait_max > 0) {
+        openmetrics_one(out, &limit, (double)head->time_wait_max);
+    }
+}
+
+/* Adds up listeners of one address (SO_REUSEPORT), since a series may be there only once. Returns
+ * false for one that was added up before. */
+static bool sum_listener(const struct sample *sample, uint32_t index, struct tcpstat_listener *sum)
+{
+    *sum = sample->listeners[index];
+    for (uint32_t i = 0; i < sample->listener_count; i++) {
+        const struct tcpstat_listener *other = &sample->listeners[i];
+        if (i == index || !endpoint_equal(&other->local, &sum->local)) {
+            continue;
+        }
+        if (i < index) {
+            return false;
+        }
+        sum->queued += other->queued;
+        sum->backlog += other->backlog;
+        sum->drops += other->drops;
+    }
+    return true;
+}
+
+enum listener_value { LISTENER_QUEUED, LISTENER_BACKLOG, LISTENER_DROPS };
+
+static uint64_t listener_value(const struct tcpstat_listener *listener, enum listener_value value,
+                               bool *is_known)
+{
+    switch (value) {
+    case LISTENER_QUEUED:
+        *is_known = true;
+        return listener->queued;
+    case LISTENER_BACKLOG:
+        *is_known = listener->has_backlog;
+        return listener->backlog;
+    case LISTENER_DROPS:
+        *is_known = listener->has_drops;
+        return listener->drops;
+    }
+    return 0;
+}
+
+static void add_listeners(struct openmetrics *out, const struct sample *sample)
+{
+    static const struct openmetrics_family families[] = {
+        {"finwait_tcp_listen_queue_connections", OPENMETRICS_GAUGE, "",
+         "connections that wait to be accepted"},
+        {"finwait_tcp_listen_backlog_connections", OPENMETRICS_GAUGE, "",
+         "connections that may wait to be accepted"},
+        {"finwait_tcp_listen_socket_drops", OPENMETRICS_COUNTER, "",
+         "SYNs and handshakes that the listening socket dropped"},
+    };
+    for (int value = LISTENER_QUEUED; value <= LISTENER_DROPS; value++) {
+        openmetrics_begin(out, &families[value]);
+        for (uint32_t i = 0; i < sample->listener_count; i++) {
+            struct tcpstat_listener sum;
+            char local[ENDPOINT_TEXT_MAX];
+            bool is_known = false;
+            if (!sum_listener(sample, i, &sum)) {
+                continue;
+            }
+            const uint64_t number = listener_value(&sum, (enum listener_value)value, &is_known);
+            const struct openmetrics_label label = {"local", endpoint_format(&sum.local, local)};
+            if (is_known) {
+                openmetrics_count(out, &families[value], (struct openmetrics_labels){&label, 1},
+                                  number);
+            }
+        }
+    }
+}
+
+static void add_transitions(struct openmetrics *out, const struct sample *sample)
+{
+    static const struct openmetrics_family family = {
+        "finwait_tcp_transitions", OPENMETRICS_COUNTER, "",
+        "changes of sockets' states, counted in the kernel"};
+    openmetrics_begin(out, &family);
+    for (int from = 0; from < TCP_STATE_COUNT; from++) {
+        for (int to = 0; to < TCP_STATE_COUNT; to++) {
+            const struct openmetrics_label labels[] = {
+                {"from", tcp_state_key((enum tcp_state)from)},
+                {"to", tcp_state_key((enum tcp_state)to)},
+            };
+            if (sample->transitions.n[from][to] > 0) {
+                openmetrics_count(out, &family, (struct openmetrics_labels){labels, 2},
+                                  sample->transitions.n[from][to]);
+            }
+        }
+    }
+}
+
+/* Tells whether an owner's name, which may have been cut, was there before. */
+static bool is_repeated(const struct sample *sample, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (strcmp(sample->owners[i].name, sample->owners[index].name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_owners(struct openmetrics *out, const struct sample_head *head,
+                       const struct sample *sample)
+{
+    static const struct openmetrics_family family = {
+        "finwait_tcp_owner_connections", OPENMETRICS_GAUGE, "",
+        "TCP sockets by state of those owners that have the most"};
+    openmetrics_begin(out, &family);
+    for (uint32_t i = 0; i < sample->owner_count; i++) {
+        for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+            const struct sample_owner *owner = &sample->owners[i];
+            const struct openmetrics_label labels[] = {
+                {"by", head->by},
+                {"owner", owner->name},
+                {"state", tcp_state_key((enum tcp_state)state)},
+            };
+            if (owner->counts.n[state] > 0 && !is_repeated(sample, i)) {
+                openmetrics_count(out, &family, (struct openmetrics_labels){labels, 3},
+                                  owner->counts.n[state]);
+            }
+        }
+    }
+}
+
+void metrics_fill(struct openmetrics *out, const struct sample_head *head,
+                  const struct sample *sample)
+{
+    exporter_add_build(out);
+    exporter_add_census(out, &sample->census, sample->census_count, sample->census_age_ns);
+    exporter_add_kernel(out, sample->values);
+    add_time_wait(out, head, &sample->time_wait);
+    add_listeners(out, sample);
+    if (sample->has_transitions) {
+        add_transitions(out, sample);
+    }
+    if (head->by[0] != '\0') {
+        add_owners(out, head, sample);
+    }
+}
