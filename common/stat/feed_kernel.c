@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "stat/feed.h"
+#include "stat/observer.h"
 #include "stat/warnings.h"
 #include "tcpstat/watch_keep.h"
 
@@ -25,6 +26,7 @@ struct kernel_feed {
     const struct stat_settings *settings;
     struct watch *watch; /* NULL once it was stopped */
     struct tcpstat_listeners *listeners;
+    struct observer *observer; /* NULL: not wanted */
     struct watch_keep model;
     uint64_t origin_ns;
     uint64_t origin_wall_ns;
@@ -134,6 +136,9 @@ static void make_sample(struct kernel_feed *kernel, const struct watch_latest *l
     }
     estimate_time_wait(kernel, tick, &sample->time_wait);
     read_listeners(kernel, sample);
+    if (kernel->observer != NULL) {
+        observer_add(kernel->observer, kernel->origin_ns, sample);
+    }
     warnings_add(sample, sample->number == 0 ? sample : &kernel->before, &kernel->feed.head);
     kernel->before = *sample;
 }
@@ -207,6 +212,7 @@ static void kernel_close(struct feed *feed)
         watch_stop(kernel->watch, &series);
         watch_series_free(&series);
     }
+    observer_close(kernel->observer);
     tcpstat_listeners_close(kernel->listeners);
     watch_keep_free(&kernel->model);
     pthread_mutex_destroy(&kernel->lock);
@@ -303,6 +309,9 @@ int feed_open_kernel(struct feed **feed, const struct stat_settings *settings,
     }
     if (error == 0) {
         error = start_watch(kernel, failure);
+    }
+    if (error == 0 && settings->observes) {
+        error = observer_open(&kernel->observer, settings, &kernel->feed.head, failure);
     }
     if (error < 0) {
         kernel_close(&kernel->feed);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "exporter/exporter.h"
+#include "stat/sample.h"
 
 #define FIELD(field) offsetof(struct stat_options, field)
 
@@ -16,6 +17,12 @@
 
 /* Indexed by enum stat_view. */
 static const char *const view_choices[] = {"auto", "live", "lines", NULL};
+
+/* What comes after "none" is enum owners_key, in its order. */
+enum { BY_AUTO, BY_NONE, BY_FIRST_KEY };
+
+static const char *const stat_by_choices[] = {"auto",   "none",       "pid", "cgroup",
+                                              "remote", "local-port", NULL};
 
 static const struct cli_option stat_option_table[] = {
     {.name = "port",
@@ -34,6 +41,22 @@ static const struct cli_option stat_option_table[] = {
      .offset = FIELD(remote_ports),
      .metavar = "PORT[-PORT]",
      .help = "only sockets with this remote port"},
+    {.name = "by",
+     .type = CLI_ENUM,
+     .offset = FIELD(by),
+     .metavar = "WHAT",
+     .initial = "auto",
+     .choices = stat_by_choices,
+     .help = "whose the sockets are: a table of those with the most on the screen, in recordings "
+             "and metrics; auto: pid for the live view, else none"},
+    {.name = "top",
+     .type = CLI_COUNT,
+     .offset = FIELD(top),
+     .metavar = "N",
+     .initial = "10",
+     .min = 1,
+     .max = SAMPLE_OWNERS_MAX,
+     .help = "rows of --by"},
     {.name = "netns",
      .type = CLI_STRING,
      .offset = FIELD(netns),
@@ -131,9 +154,12 @@ const struct cli_program stat_program = {
     .summary = "counts the TCP sockets of this network namespace by state",
     .usage = "[options]",
     .epilogue = "Examples:\n"
-                "  finwait-stat --port 7000             a line a second\n"
-                "  finwait-stat --once                  one table\n"
+                "  finwait-stat                         the live view, on a terminal\n"
+                "  finwait-stat --port 7000 --view lines    a line a second\n"
+                "  finwait-stat --once --netns 4711     one table, of a process's namespace\n"
                 "  finwait-stat --count 60 --json -     a minute as JSON\n"
+                "  finwait-stat --record run.rec; finwait-stat --replay run.rec --speed 10\n"
+                "  finwait-stat --metrics 127.0.0.1:9464 --by cgroup --view lines\n"
                 "\n"
                 "The columns of states come from a full count of the kernel's table, which\n"
                 "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
@@ -141,10 +167,17 @@ const struct cli_program stat_program = {
                 "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
                 "is in tw_live too: the kernel keeps both as one kind of record.\n"
                 "\n"
+                "Keys of the live view: q quit, p pause, s sort, h help.\n"
+                "\n"
+                "CSV's columns: times in seconds, the last census by state (empty before the\n"
+                "first), then gauges as they are and totals as their rise since the first row.\n"
+                "Later versions add columns at the end only. A recording is a line of JSON per\n"
+                "tick; of one that was cut short, what is whole is shown and the rest named.\n"
+                "\n"
                 "Exit codes:\n"
                 "  0  counted\n"
                 "  2  bad usage; one line says what was wrong\n"
-                "  3  the kernel's tables or the output file cannot be used\n",
+                "  3  the kernel's tables or a file cannot be used, or a recording is not whole\n",
     .options = stat_option_table,
     .option_count = sizeof(stat_option_table) / sizeof(stat_option_table[0]),
     .struct_bytes = sizeof(struct stat_options),
@@ -271,6 +304,19 @@ bool stat_settings_is_live(const struct stat_settings *settings)
     return false;
 }
 
+/* Works out what --by means; "auto" is the live view's. */
+static void set_by(struct stat_settings *settings)
+{
+    const struct stat_options *options = settings->options;
+    const bool is_live = stat_settings_is_live(settings);
+    const int by = options->by != BY_AUTO ? options->by : is_live ? BY_FIRST_KEY : BY_NONE;
+    settings->has_by = by >= BY_FIRST_KEY;
+    settings->by = settings->has_by ? (enum owners_key)(by - BY_FIRST_KEY) : OWNERS_BY_PID;
+    settings->by_name = stat_by_choices[by];
+    settings->observes =
+        settings->has_by || is_live || options->record != NULL || options->metrics != NULL;
+}
+
 static int add_ports(struct port_set *set, const struct cli_list *list, const char *option,
                      struct failure *failure)
 {
@@ -308,6 +354,7 @@ int stat_settings_make(struct stat_settings *settings, const struct stat_options
         error = exporter_parse(&settings->metrics, options->metrics, options->metrics_allow_remote,
                                failure);
     }
+    set_by(settings);
     if (error == 0) {
         error = check_outputs(options, failure);
     }

@@ -9,12 +9,15 @@
 
 #include "base/cli.h"
 #include "tcpstat/census.h"
+#include "tcpstat/owners.h"
 
 /* What the command line says. */
 struct stat_options {
     struct cli_list ports; /* of either end */
     struct cli_list local_ports;
     struct cli_list remote_ports;
+    int by;            /* index in stat_by_choices */
+    uint64_t top;      /* rows of --by */
     const char *netns; /* path, pid or name; NULL: our own */
     bool once;
     uint64_t interval_ns;
@@ -41,6 +44,10 @@ enum stat_view {
 struct stat_settings {
     const struct stat_options *options;
     uint32_t budget_permille;
+    bool observes; /* exact transitions, and owners if has_by */
+    bool has_by;
+    enum owners_key by;
+    const char *by_name; /* "pid" */
     bool has_metrics;
     struct endpoint metrics;
     double speed; /* of a replay; 0: as fast as it goes */

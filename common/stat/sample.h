@@ -22,7 +22,7 @@
 #define SAMPLE_CUT_TEXT_MAX 448
 #define SAMPLE_MISSING_TEXT_MAX CENSUS_PASSED_OVER_MAX
 #define SAMPLE_NOTES_MAX 8
-#define SAMPLE_NOTE_TEXT_MAX 320
+#define SAMPLE_NOTE_TEXT_MAX 384
 
 /* Sockets of one owner, address or port. */
 struct sample_owner {
