@@ -39,6 +39,7 @@ BESIDE = {
     "bench/micro": [folder for folder, level in LEVELS.items() if level < 5],
     # The floor shares nothing that it measures: of finwait only clock, options and the like.
     "bench/floor": ["common/base"],
+    "bench/crowd": ["common/base", "common/tcpstat"],
     "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro"],
 }
 FILE_LINES_MAX = 600
