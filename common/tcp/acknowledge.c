@@ -5,14 +5,14 @@
 /* Samples above this are clocks gone wrong, not round trips. */
 #define RTT_SAMPLE_MS_MAX (1u << 20)
 
-/* Takes SND.WND (MUST-34: it may shrink). An old segment must not overwrite a newer one's word. */
-void acknowledge_window(struct tcb *tcb, const struct wire_tcp *segment)
+/* Takes SND.WND (MUST-34: it may shrink). An old segment must not overwrite a newer one's word; but
+ * one that acknowledges more than all before counts from the new SND.UNA, whatever its own number
+ * (RFC 9293 section 3.8.6). SND.WL2 needs no place: no ACK below SND.UNA comes here. */
+static void take_window(struct tcb *tcb, const struct wire_tcp *segment)
 {
-    if (seq_lt(tcb->snd_wl1, segment->seq) ||
-        (tcb->snd_wl1 == segment->seq && seq_le(tcb->snd_wl2, segment->ack))) {
+    if (seq_gt(segment->ack, tcb->snd_una) || seq_le(tcb->snd_wl1, segment->seq)) {
         tcb->snd_wnd = (uint32_t)segment->window << tcb_snd_wscale(tcb);
         tcb->snd_wl1 = segment->seq;
-        tcb->snd_wl2 = segment->ack;
         tcb->snd_wnd_max = tcb->snd_wnd > tcb->snd_wnd_max ? tcb->snd_wnd : tcb->snd_wnd_max;
     }
 }
@@ -106,7 +106,7 @@ static bool check_range(struct tcp *tcp, const struct wire_tcp *segment, struct 
     return false;
 }
 
-/* SYN_RECEIVED: the ACK that completes the handshake. */
+/* SYN_RECEIVED, or FIN_WAIT_1 straight from it: the ACK that completes the handshake. */
 static bool complete_handshake(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
 {
     const struct wire_tcp *segment = arrival->segment;
@@ -119,7 +119,6 @@ static bool complete_handshake(struct tcp *tcp, const struct tcp_arrival *arriva
     tcb->snd_wnd = (uint32_t)segment->window << tcb_snd_wscale(tcb);
     tcb->snd_wnd_max = tcb->snd_wnd > tcb->snd_wnd_max ? tcb->snd_wnd : tcb->snd_wnd_max;
     tcb->snd_wl1 = segment->seq;
-    tcb->snd_wl2 = segment->ack;
     event_raise(tcp, tcb, TCP_WRITABLE);
     return true;
 }
@@ -148,7 +147,7 @@ static bool move_by_fin_ack(struct tcp *tcp, struct tcb *tcb)
 bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
 {
     const struct wire_tcp *segment = arrival->segment;
-    if (tcb->state == TCP_STATE_SYN_RECEIVED) {
+    if (!tcb_has(tcb, TCB_SYN_ACKED)) {
         if (!complete_handshake(tcp, arrival, tcb)) {
             return false;
         }
@@ -162,7 +161,7 @@ bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struc
     bool is_dup = has_news || is_duplicate(tcb, segment);
     if (seq_ge(segment->ack, tcb->snd_una)) {
         bool was_closed = tcb->snd_wnd == 0;
-        acknowledge_window(tcb, segment);
+        take_window(tcb, segment);
         if (was_closed && tcb->snd_wnd > 0 && tcb->snd_una != tcb->snd_nxt) {
             /* What went out as a probe was most likely not taken. */
             tcb->flags |= TCB_RESEND;

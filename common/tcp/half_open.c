@@ -165,11 +165,12 @@ static void release(struct tcp *tcp, uint32_t record)
     pool_release(&tcp->half_open, record);
 }
 
-void half_open_drop(struct tcp *tcp, uint32_t record)
+/* Figure 5, note 1: a reset leads back to LISTEN; anything else is an abort. */
+void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to)
 {
     const struct half_open *entry = record_at(tcp, record);
     index_remove(&tcp->index, tcp_hash(tcp, &entry->tuple), index_ref(INDEX_HALF_OPEN, record));
-    state_count(tcp, TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED);
+    state_count(tcp, TCP_STATE_SYN_RECEIVED, to);
     release(tcp, record);
 }
 
@@ -179,7 +180,7 @@ void half_open_drop_listener(struct tcp *tcp, uint16_t listener)
     const struct half_open *entry;
     while ((entry = pool_next(&tcp->half_open, &record)) != NULL) {
         if (entry->listener == listener) {
-            half_open_drop(tcp, record - 1);
+            half_open_drop(tcp, record - 1, TCP_STATE_CLOSED);
         }
     }
 }
@@ -189,7 +190,7 @@ static void resend(struct tcp *tcp, uint32_t record)
     struct half_open *entry = record_at(tcp, record);
     if (entry->retries >= tcp->config.syn_ack_retries) {
         tcp_count(tcp, TCP_COUNTER_half_open_expired);
-        half_open_drop(tcp, record);
+        half_open_drop(tcp, record, TCP_STATE_CLOSED);
         return;
     }
     list_remove(tcp, entry);
@@ -226,6 +227,14 @@ uint64_t half_open_deadline(const struct tcp *tcp)
     return soonest;
 }
 
+/* The SYN-ACK's window as later segments put it: rounded up, or the right edge would shrink. */
+static uint16_t scaled_window(const struct tcp *tcp, const struct half_open *entry)
+{
+    uint32_t receive_bytes = receive_bytes_of(tcp, entry->listener);
+    uint8_t scale = entry->flags & TCB_WINDOW_SCALING ? options_wscale(tcp, receive_bytes) : 0;
+    return (uint16_t)((syn_window(receive_bytes) + (1u << scale) - 1u) >> scale);
+}
+
 /* Makes the live record of a handshake whose last ACK is here, as it stood before that ACK: the
  * steps of section 3.10.7.4 do the rest, as they do for a simultaneous open. */
 static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
@@ -255,12 +264,12 @@ static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
     tcb->flags |= entry->retries > 0 ? TCB_SYN_LOST : 0u;
     tcb->flags |= entry->retries > 1 ? TCB_SYN_LOST_TWICE : 0u;
     tcb->snd_nxt = entry->iss + 1;
+    tcb->irs = entry->irs;
     tcb->rcv_nxt = entry->irs + 1;
-    tcb->rcv_edge = tcb->rcv_nxt + syn_window(receive_bytes_of(tcp, entry->listener));
+    tcb->rcv_edge = tcb->rcv_nxt + ((uint32_t)scaled_window(tcp, entry) << tcb_rcv_wscale(tcb));
     tcb->last_ack_sent = tcb_has(tcb, TCB_TIMESTAMPS) ? tcb->rcv_nxt : tcb->last_ack_sent;
     tcb->snd_wnd = tcb->snd_wnd_max = entry->window;
     tcb->snd_wl1 = entry->irs;
-    tcb->snd_wl2 = entry->iss;
     return tcb;
 }
 
@@ -285,7 +294,7 @@ static void input_reset(struct tcp *tcp, const struct half_open *entry, uint32_t
 {
     if (seq == entry->irs + 1) {
         tcp_count(tcp, TCP_COUNTER_resets_received);
-        half_open_drop(tcp, record);
+        half_open_drop(tcp, record, TCP_STATE_LISTEN);
     } else if (is_in_window(tcp, entry, seq) && challenge_is_allowed(tcp)) {
         send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
     } else {
@@ -296,14 +305,12 @@ static void input_reset(struct tcp *tcp, const struct half_open *entry, uint32_t
 /* The ACK for a segment that is not acceptable: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
 static void send_ack(struct tcp *tcp, const struct half_open *entry)
 {
-    uint32_t receive_bytes = receive_bytes_of(tcp, entry->listener);
-    uint8_t scale = entry->flags & TCB_WINDOW_SCALING ? options_wscale(tcp, receive_bytes) : 0;
     reply_push(tcp, &(struct reply){.tuple = entry->tuple,
                                     .seq = entry->iss + 1,
                                     .ack = entry->irs + 1,
                                     .ts_val = tcp_timestamp(tcp, &entry->tuple),
                                     .ts_ecr = entry->ts_recent,
-                                    .window = (uint16_t)(syn_window(receive_bytes) >> scale),
+                                    .window = scaled_window(tcp, entry),
                                     .flags = WIRE_ACK,
                                     .options = entry->flags & TCB_TIMESTAMPS,
                                     .dscp = entry->dscp});
@@ -311,7 +318,7 @@ static void send_ack(struct tcp *tcp, const struct half_open *entry)
 
 /* Tells whether the segment may go on to step 2; answers it where it may not. */
 static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
-                           const struct half_open *entry)
+                           struct half_open *entry)
 {
     const struct wire_tcp *segment = arrival->segment;
     uint32_t length = segment->payload_bytes + ((segment->flags & WIRE_FIN) != 0 ? 1u : 0u);
@@ -325,7 +332,11 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
     tcp_count(tcp,
               is_old ? TCP_COUNTER_segments_old_timestamp : TCP_COUNTER_segments_outside_window);
     if (segment->seq == entry->irs && (segment->flags & (WIRE_SYN | WIRE_ACK)) == WIRE_SYN) {
-        /* The same SYN again: our SYN-ACK was lost or is late. */
+        /* The same SYN again: our SYN-ACK was lost or is late. If it asks for ECN no more, the
+         * first may have been dropped for that (RFC 3168 section 6.1.1.1). */
+        if ((segment->flags & (WIRE_ECE | WIRE_CWR)) == 0) {
+            entry->flags &= (uint8_t)~TCB_ECN;
+        }
         send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
     } else if (length > 0 || challenge_is_allowed(tcp)) {
         send_ack(tcp, entry);
@@ -372,7 +383,7 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
     }
     if (segment->flags & WIRE_SYN) {
         /* Fourth: a passive open returns to LISTEN. */
-        half_open_drop(tcp, record);
+        half_open_drop(tcp, record, TCP_STATE_LISTEN);
         return;
     }
     if ((segment->flags & WIRE_ACK) == 0) {

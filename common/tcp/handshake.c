@@ -33,7 +33,9 @@ void handshake_options(struct tcp *tcp, struct tcb *tcb, const struct wire_tcp_o
 
 void handshake_established(struct tcp *tcp, struct tcb *tcb)
 {
-    state_set(tcp, tcb, TCP_STATE_ESTABLISHED);
+    if (tcb->state != TCP_STATE_FIN_WAIT_1) { /* closed before it was open */
+        state_set(tcp, tcb, TCP_STATE_ESTABLISHED);
+    }
     tcb->backoff = 0;
     tcb->congestion.cwnd = congestion_initial_window(tcb->mss, tcp->config.initial_window_segments,
                                                      tcb_has(tcb, TCB_SYN_LOST_TWICE));
@@ -41,7 +43,8 @@ void handshake_established(struct tcp *tcp, struct tcb *tcb)
         tcb->extra->heard_ms = tcp->now_ms;
         timer_keep_alive_start(tcp, tcb);
     }
-    if (tcb_has(tcb, TCB_FIN_QUEUED)) { /* a close waited for the handshake (section 3.10.4) */
+    if (tcb->state == TCP_STATE_ESTABLISHED &&
+        tcb_has(tcb, TCB_FIN_QUEUED)) { /* a close waited for the handshake (section 3.10.4) */
         state_set(tcp, tcb, TCP_STATE_FIN_WAIT_1);
     }
 }

@@ -37,7 +37,7 @@ static void start_rtt(const struct tcp *tcp, struct tcb *tcb, uint32_t seq)
 static uint32_t output_syn(struct tcp *tcp, struct tcb *tcb, uint8_t *packet)
 {
     bool is_first = !tcb_has(tcb, TCB_SYN_SENT);
-    bool answers = tcb->state == TCP_STATE_SYN_RECEIVED;
+    bool answers = tcb->state != TCP_STATE_SYN_SENT;
     if (!is_first && !tcb_has(tcb, TCB_RESEND)) {
         if (answers && tcb_has(tcb, TCB_ACK_NOW)) {
             return segment_emit(
@@ -53,8 +53,8 @@ static uint32_t output_syn(struct tcp *tcp, struct tcb *tcb, uint8_t *packet)
         plan.flags |= WIRE_ECE | WIRE_CWR;
     }
     tcb->flags = (tcb->flags | TCB_SYN_SENT) & ~(uint32_t)TCB_RESEND;
-    tcb->snd_nxt = tcb->snd_una + 1;
     if (is_first) {
+        tcb->snd_nxt = tcb->snd_una + 1;
         start_rtt(tcp, tcb, tcb->snd_una);
     } else {
         tcp_count(tcp, TCP_COUNTER_segments_resent);
@@ -249,7 +249,9 @@ uint32_t output_segment(struct tcp *tcp, struct tcb *tcb, uint8_t *packet)
     if (tcb->state == TCP_STATE_SYN_SENT || tcb->state == TCP_STATE_SYN_RECEIVED) {
         return output_syn(tcp, tcb, packet);
     }
-    uint32_t length = output_lost(tcp, tcb, packet);
+    bool is_closed_early = !tcb_has(tcb, TCB_SYN_ACKED);
+    uint32_t length = is_closed_early && tcb_has(tcb, TCB_RESEND) ? output_syn(tcp, tcb, packet)
+                                                                  : output_lost(tcp, tcb, packet);
     if (length == 0) {
         length = output_probe(tcp, tcb, packet);
     }

@@ -57,7 +57,7 @@ static void add_timestamp(const struct tcp *tcp, const struct tcb *tcb,
 static struct wire_tcp_options syn_options(const struct tcp *tcp, const struct tcb *tcb)
 {
     const struct tcp_config *config = &tcp->config;
-    bool answers = tcb->state == TCP_STATE_SYN_RECEIVED;
+    bool answers = tcb->state != TCP_STATE_SYN_SENT;
     struct wire_tcp_options options = {
         .mss = options_mss(tcp, tcb),
         .sack_permitted = answers ? tcb_has(tcb, TCB_SACK) : config->sack,

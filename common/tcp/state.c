@@ -6,7 +6,8 @@
  *   SYN_SENT     -> SYN_RECEIVED  syn_sent_input: a SYN without ACK, simultaneous open
  *   SYN_SENT     -> ESTABLISHED   syn_sent_input
  *   SYN_RECEIVED -> ESTABLISHED   acknowledge_input
- *   SYN_RECEIVED -> FIN_WAIT_1    acknowledge_input: a close was queued; by way of ESTABLISHED
+ *   SYN_RECEIVED -> LISTEN        half_open_input: an RST, or another SYN
+ *   SYN_RECEIVED -> FIN_WAIT_1    tcp_shutdown, tcp_close, with nothing to send (user.c)
  *   ESTABLISHED  -> FIN_WAIT_1    tcp_shutdown, tcp_close (user.c)
  *   ESTABLISHED  -> CLOSE_WAIT    fin_process (text.c)
  *   FIN_WAIT_1   -> FIN_WAIT_2    acknowledge_input: our FIN is acknowledged
@@ -28,7 +29,7 @@ static const uint16_t allowed[TCP_STATE_COUNT] = {
     [TCP_STATE_CLOSED] = BIT(SYN_SENT),
     [TCP_STATE_LISTEN] = BIT(SYN_RECEIVED),
     [TCP_STATE_SYN_SENT] = BIT(SYN_RECEIVED) | BIT(ESTABLISHED) | BIT(CLOSED),
-    [TCP_STATE_SYN_RECEIVED] = BIT(ESTABLISHED) | BIT(CLOSED),
+    [TCP_STATE_SYN_RECEIVED] = BIT(ESTABLISHED) | BIT(FIN_WAIT_1) | BIT(LISTEN) | BIT(CLOSED),
     [TCP_STATE_ESTABLISHED] = BIT(FIN_WAIT_1) | BIT(CLOSE_WAIT) | BIT(CLOSED),
     [TCP_STATE_FIN_WAIT_1] = BIT(FIN_WAIT_2) | BIT(CLOSING) | BIT(TIME_WAIT) | BIT(CLOSED),
     [TCP_STATE_FIN_WAIT_2] = BIT(TIME_WAIT) | BIT(CLOSED),

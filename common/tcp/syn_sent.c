@@ -42,6 +42,7 @@ static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, stru
 
 static void take_syn(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
+    tcb->irs = segment->seq;
     tcb->rcv_nxt = segment->seq + 1;
     uint32_t limit = options_receive_limit(tcp, tcb);
     tcb->rcv_edge = tcb->rcv_nxt + (limit > UINT16_MAX ? UINT16_MAX : limit);
@@ -49,7 +50,6 @@ static void take_syn(struct tcp *tcp, const struct wire_tcp *segment, struct tcb
     take_ecn(tcp, segment, tcb);
     tcb->snd_wnd = tcb->snd_wnd_max = segment->window; /* never scaled in a SYN */
     tcb->snd_wl1 = segment->seq;
-    tcb->snd_wl2 = segment->ack;
 }
 
 static void sample_rtt(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)

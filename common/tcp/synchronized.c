@@ -75,13 +75,6 @@ static void answer_unacceptable(struct tcp *tcp, struct tcb *tcb, const struct w
         challenge_ack(tcp, tcb);
         return;
     }
-    if (tcb_has(tcb, TCB_SACK) && segment->payload_bytes > 0 &&
-        seq_lt(segment->seq, tcb->rcv_nxt) && tcb_need_extra(tcp, tcb) != NULL) {
-        /* RFC 2883: tell which bytes came twice. */
-        tcb->extra->duplicate =
-            (struct range){.start = segment->seq,
-                           .end = seq_min(segment->seq + segment->payload_bytes, tcb->rcv_nxt)};
-    }
     output_ack(tcp, tcb);
 }
 
@@ -107,7 +100,7 @@ static bool check_timestamp(struct tcp *tcp, struct tcb *tcb, const struct wire_
 static bool is_crossing_syn_ack(const struct tcb *tcb, const struct wire_tcp *segment)
 {
     uint8_t both = WIRE_SYN | WIRE_ACK;
-    return tcb->state == TCP_STATE_SYN_RECEIVED && (segment->flags & (both | WIRE_RST)) == both &&
+    return !tcb_has(tcb, TCB_SYN_ACKED) && (segment->flags & (both | WIRE_RST)) == both &&
            segment->seq + 1 == tcb->rcv_nxt;
 }
 
@@ -119,7 +112,7 @@ static void input_reset(struct tcp *tcp, const struct wire_tcp *segment, struct 
         return;
     }
     tcp_count(tcp, TCP_COUNTER_resets_received);
-    int error = tcb->state == TCP_STATE_SYN_RECEIVED ? ECONNREFUSED : ECONNRESET;
+    int error = tcb_has(tcb, TCB_SYN_ACKED) ? ECONNRESET : ECONNREFUSED;
     if (tcb->state == TCP_STATE_CLOSING || tcb->state == TCP_STATE_LAST_ACK) {
         error = 0; /* both FINs have passed: there was nothing more to come */
     } else {
@@ -195,6 +188,7 @@ void synchronized_input(struct tcp *tcp, const struct tcp_arrival *arrival, stru
     }
     if (!is_acceptable(tcb, segment->seq, segment_length(segment))) { /* first */
         tcp_count(tcp, TCP_COUNTER_segments_outside_window);
+        text_note_duplicate(tcp, segment, tcb);
         answer_unacceptable(tcp, tcb, segment);
         return;
     }

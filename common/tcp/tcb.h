@@ -139,7 +139,7 @@ struct tcb {
     struct ring snd; /* from snd_una on (behind the SYN) */
     /* one cache line up to here */
     struct ring rcv; /* from the next byte for the user on */
-    uint32_t snd_wl2;
+    uint32_t irs;
     uint32_t snd_wnd_max; /* largest window ever offered (SWS avoidance) */
     struct congestion congestion;
     struct rtt rtt;
@@ -386,7 +386,7 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
 bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener);
 void half_open_expire(struct tcp *tcp);
 uint64_t half_open_deadline(const struct tcp *tcp);
-void half_open_drop(struct tcp *tcp, uint32_t record);
+void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to);
 void half_open_drop_listener(struct tcp *tcp, uint16_t listener);
 
 /* syn_sent.c, synchronized.c, acknowledge.c, text.c: RFC 9293 section 3.10.7.3 and .4. Steps return
@@ -394,9 +394,9 @@ void half_open_drop_listener(struct tcp *tcp, uint16_t listener);
 void syn_sent_input(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb);
 void synchronized_input(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb);
 bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb);
-void acknowledge_window(struct tcb *tcb, const struct wire_tcp *segment);
 void urgent_input(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb);
 bool text_input(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb);
+void text_note_duplicate(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb);
 void text_timestamp(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb);
 void challenge_ack(struct tcp *tcp, struct tcb *tcb);
 bool challenge_is_allowed(struct tcp *tcp);

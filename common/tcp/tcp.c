@@ -174,6 +174,9 @@ void tcp_advance(struct tcp *tcp, uint64_t now_ns)
     timer_expire(tcp);
     half_open_expire(tcp);
     time_wait_expire(tcp);
+    if (tcp->index.entry_count == 0 && tcp->rings.used_bytes == 0) {
+        ring_store_trim(&tcp->rings, 0); /* a host without connections holds no buffers */
+    }
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)

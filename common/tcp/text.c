@@ -193,15 +193,20 @@ static void receive_beyond_gap(struct tcp *tcp, struct tcb *tcb, const struct te
     }
 }
 
-static void note_duplicate(struct tcp *tcp, struct tcb *tcb, const struct wire_tcp *segment)
+/* RFC 2883 section 4: tells which bytes came twice. Bytes from before the SYN are another
+ * incarnation's. */
+void text_note_duplicate(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
+    if (segment->payload_bytes == 0 || seq_ge(segment->seq, tcb->rcv_nxt)) {
+        return;
+    }
     tcp_count(tcp, TCP_COUNTER_duplicates);
-    if (tcb_has(tcb, TCB_SACK) && tcb_need_extra(tcp, tcb) != NULL) {
+    if (tcb_has(tcb, TCB_SACK) && seq_gt(segment->seq, tcb->irs) &&
+        tcb_need_extra(tcp, tcb) != NULL) {
         uint32_t end = segment->seq + segment->payload_bytes;
         tcb->extra->duplicate =
             (struct range){.start = segment->seq, .end = seq_min(end, tcb->rcv_nxt)};
     }
-    output_ack(tcp, tcb);
 }
 
 /* SHLD-3, RFC 2525 section 2.17: nobody will read these bytes, and the peer should know. */
@@ -262,7 +267,8 @@ bool text_input(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb
         return false;
     }
     if (text.count == 0 && segment->payload_bytes > 0) {
-        note_duplicate(tcp, tcb, segment);
+        text_note_duplicate(tcp, segment, tcb);
+        output_ack(tcp, tcb);
     } else if (text.count > 0 && text.seq == tcb->rcv_nxt) {
         receive_in_order(tcp, tcb, &text);
     } else if (text.count > 0) {

@@ -186,7 +186,7 @@ static bool expire_persist(struct tcp *tcp, struct tcb *tcb)
 /* RFC 6298 section 5.4 to 5.6. Before a closed window it is a probe instead. */
 static bool expire_resend(struct tcp *tcp, struct tcb *tcb)
 {
-    if (tcb->state == TCP_STATE_SYN_SENT || tcb->state == TCP_STATE_SYN_RECEIVED) {
+    if (!tcb_has(tcb, TCB_SYN_ACKED)) {
         return expire_syn(tcp, tcb);
     }
     if (tcb->snd_una == tcb->snd_nxt) {

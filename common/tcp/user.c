@@ -158,11 +158,11 @@ static uint32_t reach_of(const struct tcb *tcb)
 /* What RECEIVE says when nothing is queued. */
 static int64_t recv_empty(const struct tcb *tcb)
 {
+    if (tcb->error != 0) { /* before the FIN: a reset threw away what lay in front of it */
+        return -(int64_t)tcb->error;
+    }
     if (tcb_has(tcb, TCB_FIN_RECEIVED)) {
         return 0;
-    }
-    if (tcb->error != 0) {
-        return -(int64_t)tcb->error;
     }
     return tcb->state == TCP_STATE_CLOSED ? -ENOTCONN : -EAGAIN;
 }
@@ -194,7 +194,8 @@ static void queue_fin(struct tcp *tcp, struct tcb *tcb)
         return;
     }
     tcb->flags = (tcb->flags | TCB_FIN_QUEUED) & ~(uint32_t)TCB_MORE;
-    if (tcb->state == TCP_STATE_ESTABLISHED) {
+    bool is_early = tcb->state == TCP_STATE_SYN_RECEIVED && tcb->snd.count == 0;
+    if (tcb->state == TCP_STATE_ESTABLISHED || is_early) {
         state_set(tcp, tcb, TCP_STATE_FIN_WAIT_1);
     } else if (tcb->state == TCP_STATE_CLOSE_WAIT) {
         state_set(tcp, tcb, TCP_STATE_LAST_ACK);
