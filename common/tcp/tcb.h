@@ -329,6 +329,16 @@ static inline uint32_t tcb_flight(const struct tcb *tcb)
     return seq_diff(tcb->snd_una, tcb->snd_nxt);
 }
 
+/* Counts the bytes that the receive queue spans, those beyond gaps included. */
+static inline uint32_t tcb_receive_reach(const struct tcb *tcb)
+{
+    if (tcb->extra == NULL || tcb->extra->received.count == 0) {
+        return tcb->rcv.count;
+    }
+    const struct ranges *received = &tcb->extra->received;
+    return tcb->rcv.count + seq_diff(tcb->rcv_nxt, received->items[received->count - 1].end);
+}
+
 static inline bool tcb_is_synchronized(const struct tcb *tcb)
 {
     return tcb->state != TCP_STATE_SYN_SENT && tcb->state != TCP_STATE_SYN_RECEIVED &&
@@ -410,7 +420,9 @@ void time_wait_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
 void time_wait_acknowledge(struct tcp *tcp, const struct tcb *tcb);
 void time_wait_expire(struct tcp *tcp);
 uint64_t time_wait_deadline(const struct tcp *tcp);
+/* The first removes the record and its index entry, the second the record alone. */
 void time_wait_drop(struct tcp *tcp, uint32_t record);
+void time_wait_release(struct tcp *tcp, uint32_t record);
 /* Decides whether an open of ours may take the tuple of a record in TIME_WAIT (RFC 6191 seen from
  * the other side): its timestamps must have moved on. */
 bool time_wait_may_reopen(const struct tcp *tcp, const struct time_wait *record);

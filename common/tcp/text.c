@@ -71,20 +71,11 @@ static struct text trim(const struct tcb *tcb, const struct wire_tcp *segment)
     return text;
 }
 
-static uint32_t reach(const struct tcb *tcb)
-{
-    if (tcb->extra == NULL || tcb->extra->received.count == 0) {
-        return tcb->rcv.count;
-    }
-    const struct ranges *received = &tcb->extra->received;
-    return tcb->rcv.count + seq_diff(tcb->rcv_nxt, received->items[received->count - 1].end);
-}
-
 /* Stores bytes at their place. False: there is no memory, and the peer will send them again. */
 static bool store(struct tcp *tcp, struct tcb *tcb, const struct text *text)
 {
     uint32_t offset = tcb->rcv.count + seq_diff(tcb->rcv_nxt, text->seq);
-    if (ring_reserve(&tcp->rings, &tcb->rcv, offset + text->count, reach(tcb)) < 0) {
+    if (ring_reserve(&tcp->rings, &tcb->rcv, offset + text->count, tcb_receive_reach(tcb)) < 0) {
         tcp_count(tcp, TCP_COUNTER_memory_refused);
         return false;
     }

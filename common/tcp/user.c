@@ -10,46 +10,55 @@ static bool is_host_address(uint32_t ip)
     return ip != 0 && ip >> 28 < 14; /* not this network, multicast, class E, broadcast */
 }
 
-/* Frees the tuple of a record in TIME_WAIT when its time is up in RFC 6191's sense. */
-static int check_tuple(struct tcp *tcp, const struct tuple *tuple, uint32_t *snd_nxt)
+/* Finds what has the tuple now: nothing (INDEX_NONE), or a record in TIME_WAIT whose time is up in
+ * RFC 6191's sense. Returns 0 or -EADDRINUSE. */
+static int check_tuple(const struct tcp *tcp, const struct tuple *tuple, uint32_t *ref)
 {
-    uint32_t ref = index_find(&tcp->index, tuple, tcp_hash(tcp, tuple));
-    if (ref == INDEX_NONE) {
+    *ref = index_find(&tcp->index, tuple, tcp_hash(tcp, tuple));
+    if (*ref == INDEX_NONE) {
         return 0;
     }
-    uint32_t record = index_ref_record(ref);
-    if (index_ref_population(ref) != INDEX_TIME_WAIT) {
-        return -EADDRINUSE;
-    }
-    const struct time_wait *entry = slots_at(&tcp->time_wait, record);
-    if (!time_wait_may_reopen(tcp, entry)) {
-        return -EADDRINUSE;
-    }
-    *snd_nxt = entry->snd_nxt;
-    tcp_count(tcp, TCP_COUNTER_time_wait_reopened);
-    time_wait_drop(tcp, record);
-    return 1;
+    bool may_go = index_ref_population(*ref) == INDEX_TIME_WAIT &&
+                  time_wait_may_reopen(tcp, slots_at(&tcp->time_wait, index_ref_record(*ref)));
+    return may_go ? 0 : -EADDRINUSE;
 }
 
 /* The first sequence number of an open: above what a former incarnation used. */
-static uint32_t open_isn(const struct tcp *tcp, const struct tuple *tuple, int reopened,
-                         uint32_t snd_nxt)
+static uint32_t open_isn(const struct tcp *tcp, const struct tuple *tuple, uint32_t former)
 {
     uint32_t isn = tcp_isn(tcp, tuple);
-    return reopened > 0 && !seq_gt(isn, snd_nxt) ? snd_nxt + UINT16_MAX + 2u : isn;
+    if (former == INDEX_NONE) {
+        return isn;
+    }
+    const struct time_wait *entry = slots_at(&tcp->time_wait, index_ref_record(former));
+    return seq_gt(isn, entry->snd_nxt) ? isn : entry->snd_nxt + UINT16_MAX + 2u;
+}
+
+/* Enters a new record in the index, in the place of the former one: nothing is lost when it cannot
+ * be. */
+static int enter_index(struct tcp *tcp, const struct tcb *tcb, uint32_t former)
+{
+    uint64_t hash = tcp_hash(tcp, &tcb->tuple);
+    if (former == INDEX_NONE) {
+        return index_insert(&tcp->index, hash, index_ref(INDEX_LIVE, tcb->index));
+    }
+    index_replace(&tcp->index, hash, former, index_ref(INDEX_LIVE, tcb->index));
+    tcp_count(tcp, TCP_COUNTER_time_wait_reopened);
+    time_wait_release(tcp, index_ref_record(former));
+    return 0;
 }
 
 static int open_record(struct tcp *tcp, const struct tuple *tuple,
-                       const struct tcp_options *options, uint32_t isn, struct tcb **opened)
+                       const struct tcp_options *options, uint32_t former, struct tcb **opened)
 {
     struct tcb *tcb = tcb_create(tcp, tuple);
     if (tcb == NULL) {
         return tcp->live.live_count >= tcp->config.live_max ? -ENOBUFS : -ENOMEM;
     }
-    tcb->snd_una = tcb->snd_nxt = isn;
+    tcb->snd_una = tcb->snd_nxt = open_isn(tcp, tuple, former);
     int error = options_apply(tcp, tcb, options);
     if (error == 0) {
-        error = index_insert(&tcp->index, tcp_hash(tcp, tuple), index_ref(INDEX_LIVE, tcb->index));
+        error = enter_index(tcp, tcb, former);
     }
     if (error < 0) {
         tcb->flags |= TCB_ORPHAN;
@@ -74,13 +83,12 @@ int tcp_connect(struct tcp *tcp, struct tuple *tuple, const struct tcp_options *
     if (tuple->local_port == 0 && ports_choose(tcp, tuple) < 0) {
         return -EADDRNOTAVAIL;
     }
-    uint32_t snd_nxt = 0;
-    int reopened = check_tuple(tcp, tuple, &snd_nxt);
-    if (reopened < 0) {
-        return reopened;
-    }
+    uint32_t former;
     struct tcb *tcb;
-    int error = open_record(tcp, tuple, options, open_isn(tcp, tuple, reopened, snd_nxt), &tcb);
+    int error = check_tuple(tcp, tuple, &former);
+    if (error == 0) {
+        error = open_record(tcp, tuple, options, former, &tcb);
+    }
     if (error < 0) {
         return error;
     }
@@ -146,15 +154,6 @@ int64_t tcp_send(struct tcp *tcp, uint64_t conn, const void *data, size_t bytes,
     return count;
 }
 
-static uint32_t reach_of(const struct tcb *tcb)
-{
-    if (tcb->extra == NULL || tcb->extra->received.count == 0) {
-        return tcb->rcv.count;
-    }
-    const struct ranges *received = &tcb->extra->received;
-    return tcb->rcv.count + seq_diff(tcb->rcv_nxt, received->items[received->count - 1].end);
-}
-
 /* What RECEIVE says when nothing is queued. */
 static int64_t recv_empty(const struct tcb *tcb)
 {
@@ -178,7 +177,7 @@ int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
         return bytes == 0 && tcb->rcv.count > 0 ? 0 : recv_empty(tcb);
     }
     ring_copy(&tcb->rcv, 0, data, count);
-    ring_consume(&tcp->rings, &tcb->rcv, count, reach_of(tcb));
+    ring_consume(&tcp->rings, &tcb->rcv, count, tcb_receive_reach(tcb));
     tcb->reported &= (uint8_t)event_ready(tcp, tcb);
     if (tcb_has(tcb, TCB_ON_WIRE) && !tcb_has(tcb, TCB_FIN_RECEIVED) &&
         segment_window_update(tcp, tcb) > 0) {
