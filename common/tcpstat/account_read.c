@@ -20,13 +20,14 @@ static uint64_t value_of(const struct tcpstat_counters *counters,
     return tcpstat_counters_value(values, tcpstat_counters_find(counters, name));
 }
 
-static int read_counters(struct tcpstat_counters *counters, struct account_reading *reading)
+int account_read_counters(struct tcpstat_counters *counters, struct account_reading *reading)
 {
     struct tcpstat_counters_snapshot values;
     const int error = tcpstat_counters_read(counters, &values);
     if (error < 0) {
         return error;
     }
+    reading->taken_ns = values.taken_ns;
     reading->time_wait_records = value_of(counters, &values, "sockstat.TCP.tw");
     reading->time_wait_made =
         value_of(counters, &values, "TcpExt.TW") + value_of(counters, &values, "TcpExt.TWKilled");
@@ -53,7 +54,7 @@ static int read_once(const struct account_sources *sources, struct transitions_s
         return error;
     }
     const uint64_t before = sum_of(&snapshot->matrix);
-    error = read_counters(sources->counters, reading);
+    error = account_read_counters(sources->counters, reading);
     if (error == 0) {
         error = owners_run(sources->owners, &request, result);
     }

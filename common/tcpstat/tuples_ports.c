@@ -82,13 +82,23 @@ static int read_reserved(struct tuples_ports *ports)
     return error;
 }
 
-static uint32_t count_usable(const struct tuples_ports *ports)
+/* The kernel's own halves begin with an even distance from the first port
+ * (inet_csk_find_open_port).
+ */
+uint32_t tuples_quarter(const struct tuples_ports *ports, uint16_t port)
 {
-    uint32_t usable = 0;
+    const uint32_t span = (uint32_t)ports->range.last + 1u - ports->range.first;
+    const uint32_t half = ports->range.first + span / 4 * 2;
+    return port % 2u + (port >= half ? 2u : 0u);
+}
+
+static void count_usable(struct tuples_ports *ports)
+{
     for (uint32_t port = ports->range.first; port <= ports->range.last; port++) {
-        usable += !port_set_has(&ports->reserved, (uint16_t)port);
+        const bool is_usable = !port_set_has(&ports->reserved, (uint16_t)port);
+        ports->usable += is_usable;
+        ports->usable_of_quarter[tuples_quarter(ports, (uint16_t)port)] += is_usable;
     }
-    return usable;
 }
 
 int tuples_ports_read(struct tuples_ports *ports, struct failure *failure)
@@ -114,6 +124,6 @@ int tuples_ports_read(struct tuples_ports *ports, struct failure *failure)
                            strerror(-error));
     }
     ports->time_wait_reuse = (int)reuse;
-    ports->usable = count_usable(ports);
+    count_usable(ports);
     return 0;
 }

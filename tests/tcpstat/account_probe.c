@@ -2,7 +2,8 @@
  * load from outside. A tool of the tests', beside finwait's programs.
  *
  * It opens everything, prints a line, and then prints a JSON object for each line that it reads:
- * the account since the start, the matrix, the owners, the 4-tuples. It ends with its input. */
+ * the account since the start, the matrix, the owners, the 4-tuples; for the line "light" only what
+ * one walk gives: the counters, TIME_WAIT and the 4-tuples. It ends with its input. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "tcpstat/tcpstat.h"
 
 #define TOP 10
+#define SAMPLES_MAX 4096
 
 struct probe {
     struct account_sources sources;
@@ -24,6 +26,9 @@ struct probe {
     struct tuples_ports ports;
     struct tuples_use uses[2];
     unsigned int use_count;
+    struct timewait_sample samples[SAMPLES_MAX];
+    size_t sample_count;
+    uint64_t lifetime_ns;
     struct hist lasted;
 };
 
@@ -120,6 +125,28 @@ static void print_owners(struct probe *probe, enum owners_key key, const char *n
     printf("], \"%s_cpu_ns\": %" PRIu64 ", ", name, result->cpu_ns);
 }
 
+/* The TIME_WAIT model from a sample a reading. */
+static void print_time_wait(struct probe *probe)
+{
+    if (probe->sample_count < SAMPLES_MAX) {
+        probe->samples[probe->sample_count++] = (struct timewait_sample){
+            .at_ns = probe->end.taken_ns,
+            .made = probe->end.time_wait_made,
+            .live = probe->end.time_wait_records,
+            .recycled = probe->end.time_wait_recycled,
+            .overflows = probe->end.time_wait_overflows,
+        };
+    }
+    const struct timewait_config config = {.buckets_max = probe->ports.time_wait_max};
+    struct timewait_estimate estimate;
+    timewait_estimate(probe->samples, probe->sample_count, &config, &estimate);
+    probe->lifetime_ns = estimate.lifetime_ns;
+    printf("\"time_wait\": {\"lifetime_ns\": %" PRIu64 ", \"lifetime_is_measured\": %s, "
+           "\"made_per_sec\": %.3f, \"ended_per_sec\": %.3f, \"plateau\": %" PRIu64 "}, ",
+           estimate.lifetime_ns, estimate.lifetime_is_measured ? "true" : "false",
+           estimate.made_per_sec, estimate.ended_per_sec, estimate.plateau);
+}
+
 static void print_tuples(const struct probe *probe, const struct tuples_use *earlier,
                          const struct tuples_use *later)
 {
@@ -129,31 +156,41 @@ static void print_tuples(const struct probe *probe, const struct tuples_use *ear
         struct tuples_forecast forecast;
         char text[TUPLES_TEXT_MAX];
         char endpoint[ENDPOINT_TEXT_MAX];
-        if (!tuples_forecast(earlier, later, i, TIMEWAIT_LIFETIME_ASSUMED_NS, &forecast)) {
+        if (!tuples_forecast(earlier, later, i, probe->lifetime_ns, &forecast)) {
             continue;
         }
         tuples_warning(&forecast, &probe->ports, text);
         printf("%s{\"destination\": \"%s\", \"taken\": %" PRIu64 ", \"capacity\": %" PRIu64
                ", \"opens_per_sec\": %.3f, \"plateau\": %.1f, \"seconds_left\": %.2f, "
-               "\"verdict\": %d, \"warning\": \"%s\"}",
+               "\"crawls_sec\": %.2f, \"kernel_chooses\": %d, \"first_taken\": %" PRIu64
+               ", \"verdict\": %d, \"warning\": \"%s\"}",
                comma, endpoint_format(&forecast.destination, endpoint), forecast.taken,
                forecast.capacity, forecast.opens_per_sec, forecast.plateau,
-               isinf(forecast.seconds_left) ? -1 : forecast.seconds_left, (int)forecast.verdict,
-               text);
+               isinf(forecast.seconds_left) ? -1 : forecast.seconds_left,
+               isinf(forecast.crawls_sec) ? -1 : forecast.crawls_sec, forecast.kernel_chooses,
+               forecast.first_taken, (int)forecast.verdict, text);
         comma = ", ";
     }
     printf("]");
 }
 
-static int print_reading(struct probe *probe)
+/* Prints what the walk `later` tells, and the TIME_WAIT model. */
+static int print_forecasts(struct probe *probe, struct tuples_use *later)
+{
+    const struct tuples_use *earlier = &probe->uses[probe->use_count % 2];
+    print_time_wait(probe);
+    print_tuples(probe, probe->use_count == 0 ? later : earlier, later);
+    printf("}\n");
+    probe->use_count++;
+    return fflush(stdout) == 0 ? 0 : -1;
+}
+
+static int print_reading(struct probe *probe, struct tuples_use *later)
 {
     const int error = account_read(&probe->sources, &probe->snapshot, &probe->result, &probe->end);
     if (error < 0) {
         return error;
     }
-    struct tuples_use *earlier = &probe->uses[probe->use_count % 2];
-    struct tuples_use *later = &probe->uses[(probe->use_count + 1) % 2];
-    later->ports = &probe->ports;
     printf("{\"at_ns\": %" PRIu64 ", ", probe->end.taken_ns);
     print_matrix(&probe->begin.matrix, &probe->end.matrix);
     print_account(probe);
@@ -161,10 +198,30 @@ static int print_reading(struct probe *probe)
     print_lasted(probe);
     print_owners(probe, OWNERS_BY_PID, "by_pid", later);
     print_owners(probe, OWNERS_BY_CGROUP, "by_cgroup", NULL);
-    print_tuples(probe, probe->use_count == 0 ? later : earlier, later);
-    printf("}\n");
-    probe->use_count++;
-    return fflush(stdout) == 0 ? 0 : -1;
+    return print_forecasts(probe, later);
+}
+
+static int print_light_reading(struct probe *probe, struct tuples_use *later)
+{
+    const struct owners_request request = {.key = OWNERS_BY_PID, .tuples = later};
+    int error = account_read_counters(probe->sources.counters, &probe->end);
+    if (error == 0) {
+        error = owners_run(probe->sources.owners, &request, &probe->result);
+    }
+    if (error < 0) {
+        return error;
+    }
+    printf("{\"at_ns\": %" PRIu64 ", ", probe->end.taken_ns);
+    print_counters(probe);
+    return print_forecasts(probe, later);
+}
+
+static int answer(struct probe *probe, const char *line)
+{
+    struct tuples_use *later = &probe->uses[(probe->use_count + 1) % 2];
+    later->ports = &probe->ports;
+    return strcmp(line, "light\n") == 0 ? print_light_reading(probe, later)
+                                        : print_reading(probe, later);
 }
 
 static int open_probe(struct probe *probe, struct failure *failure)
@@ -211,7 +268,7 @@ int main(void)
     }
     char line[16];
     while (error == 0 && fgets(line, sizeof(line), stdin) != NULL) {
-        error = print_reading(probe);
+        error = answer(probe, line);
     }
     close_probe(probe);
     free(probe);

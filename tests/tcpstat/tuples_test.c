@@ -75,8 +75,8 @@ static void test_only_clients_ports_count(void **state)
     assert_int_equal(use->pairs[0].syn_sent, 1);
     assert_int_equal(use->pairs[0].time_wait, 1);
     assert_int_equal(use->pairs[0].ends[5], 1);
-    assert_int_equal(use->pairs[0].taken_of_parity[0], 2);
-    assert_int_equal(use->pairs[0].taken_of_parity[1], 1);
+    static const uint32_t taken[TUPLES_QUARTERS] = {2, 0, 0, 1};
+    assert_memory_equal(use->pairs[0].taken_of_quarter, taken, sizeof(taken));
 }
 
 static void test_more_pairs_than_places_are_counted(void **state)
@@ -164,21 +164,106 @@ static void test_sources_add_up(void **state)
     assert_false(tuples_forecast(&fixture->earlier, &fixture->later, 1, LIFETIME_NS, &forecast));
 }
 
-static void test_a_range_that_is_nearly_full_is_the_crawl(void **state)
+/* As connect() without bind takes them: even ports first, spread over both halves, odd ones when
+ * these are gone. */
+static void add_as_the_kernel_chooses(struct tuples_use *use, uint32_t per_sec, uint32_t seconds)
 {
-    struct fixture *fixture = *state;
+    struct endpoint local = {.ip = endpoint_of("10.0.0.1:1").ip};
+    for (uint32_t i = 0; i < per_sec * seconds; i++) {
+        const uint64_t age_ns = i * NS_PER_SEC / per_sec;
+        /* 14,116 = 4 x 3,529, so that steps of 4,987 meet each port once. */
+        const uint32_t place = i * 4987 % 14116;
+        local.port = (uint16_t)(use->ports->range.first + 2 * place + i / 14116);
+        add(use, local, "10.9.0.1:7000", TCP_STATE_TIME_WAIT, LIFETIME_NS - age_ns);
+    }
+}
+
+static void forecast_kernel_chosen(struct fixture *fixture, uint32_t per_sec, uint32_t seconds,
+                                   struct tuples_forecast *forecast)
+{
     tuples_use_reset(&fixture->earlier, 0);
     tuples_use_reset(&fixture->later, 10 * NS_PER_SEC);
-    add_time_wait(&fixture->earlier, "10.0.0.1:1", 460, 60);
-    add_time_wait(&fixture->later, "10.0.0.1:1", 460, 61);
+    add_as_the_kernel_chooses(&fixture->earlier, per_sec, seconds - 10);
+    add_as_the_kernel_chooses(&fixture->later, per_sec, seconds);
+    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, forecast));
+}
+
+static void test_connect_will_crawl_when_the_first_parity_is_full(void **state)
+{
+    struct fixture *fixture = *state;
     struct tuples_forecast forecast;
-    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, &forecast));
+    forecast_kernel_chosen(fixture, 400, 20, &forecast); /* 8,000 of 14,116 even ones */
+    assert_true(forecast.kernel_chooses);
+    assert_true(isinf(forecast.seconds_left));
+    assert_true(fabs(forecast.crawls_sec - 6116. / 400) < 0.2);
+    assert_int_equal(forecast.verdict, TUPLES_SOON);
+    char text[TUPLES_TEXT_MAX];
+    assert_true(tuples_warning(&forecast, &fixture->ports, text));
+    assert_non_null(strstr(text, "connect() to 10.9.0.1:7000 will crawl in 15 s"));
+    assert_non_null(strstr(text, "8000 of 14116"));
+}
+
+static void test_a_first_parity_that_is_full_is_the_crawl(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tuples_forecast forecast;
+    forecast_kernel_chosen(fixture, 250, 60, &forecast); /* 15,000: beyond the even ones */
     assert_int_equal(forecast.verdict, TUPLES_CRAWL);
     char text[TUPLES_TEXT_MAX];
     assert_true(tuples_warning(&forecast, &fixture->ports, text));
     assert_non_null(strstr(text, "connect() to 10.9.0.1:7000 crawls"));
+    assert_non_null(strstr(text, "searches through 14116"));
     assert_non_null(strstr(text, "without an error"));
     assert_non_null(strstr(text, "set tcp_tw_reuse to 1"));
+}
+
+/* bind() of port 0 with SO_REUSEADDR begins with one parity of one half. */
+static void test_bind_crawls_when_its_quarter_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+    struct endpoint local = {.ip = endpoint_of("10.0.0.1:1").ip, .port = 32769};
+    tuples_use_reset(&fixture->earlier, 0);
+    tuples_use_reset(&fixture->later, 10 * NS_PER_SEC);
+    for (uint32_t i = 0; i < 5000; i++, local.port = (uint16_t)(local.port + 2)) {
+        add(&fixture->later, local, "10.9.0.1:7000", TCP_STATE_TIME_WAIT, LIFETIME_NS);
+    }
+    struct tuples_forecast forecast;
+    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, &forecast));
+    assert_int_equal(forecast.first_capacity, 7058);
+    assert_true(fabs(forecast.crawls_sec - 2058. / 500) < 0.2);
+    for (uint32_t i = 0; i < 2058; i++, local.port = (uint16_t)(local.port + 2)) {
+        add(&fixture->later, local, "10.9.0.1:7000", TCP_STATE_TIME_WAIT, LIFETIME_NS);
+    }
+    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, &forecast));
+    assert_int_equal(forecast.verdict, TUPLES_CRAWL);
+}
+
+/* Ports that a program binds lie evenly: it does not search, it only runs out. */
+static void test_ports_that_are_bound_never_crawl(void **state)
+{
+    struct fixture *fixture = *state;
+    churn(fixture, 440, 40);
+    struct tuples_forecast forecast;
+    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, &forecast));
+    assert_false(forecast.kernel_chooses);
+    assert_true(isinf(forecast.crawls_sec));
+}
+
+static void test_a_range_that_is_full_is_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    tuples_use_reset(&fixture->earlier, 0);
+    tuples_use_reset(&fixture->later, 10 * NS_PER_SEC);
+    struct endpoint local = {.ip = endpoint_of("10.0.0.1:1").ip, .port = 32768};
+    for (uint32_t i = 0; i < 28232; i++, local.port++) {
+        add(&fixture->later, local, "10.9.0.1:7000", TCP_STATE_ESTABLISHED, 0);
+    }
+    struct tuples_forecast forecast;
+    assert_true(tuples_forecast(&fixture->earlier, &fixture->later, 0, LIFETIME_NS, &forecast));
+    assert_int_equal(forecast.verdict, TUPLES_GONE);
+    char text[TUPLES_TEXT_MAX];
+    assert_true(tuples_warning(&forecast, &fixture->ports, text));
+    assert_non_null(strstr(text, "EADDRNOTAVAIL"));
 }
 
 /* What connect() may take over is not in its way, but for the second before it may. */
@@ -209,6 +294,8 @@ static void test_the_kernels_ports_are_read(void **state)
     assert_int_equal(fixture->ports.range.first, 20000);
     assert_int_equal(fixture->ports.range.last, 29999);
     assert_int_equal(fixture->ports.usable, 10000 - 11);
+    static const uint32_t usable[TUPLES_QUARTERS] = {2500 - 5, 2500 - 5, 2500 - 1, 2500};
+    assert_memory_equal(fixture->ports.usable_of_quarter, usable, sizeof(usable));
     assert_int_equal(fixture->ports.time_wait_reuse, 1);
     assert_int_equal(fixture->ports.time_wait_max, 1234);
 }
@@ -221,6 +308,9 @@ static int set_up(void **state)
     }
     fixture->ports.range = (struct port_range){32768, 60999};
     fixture->ports.usable = 28232;
+    for (uint32_t quarter = 0; quarter < TUPLES_QUARTERS; quarter++) {
+        fixture->ports.usable_of_quarter[quarter] = 7058;
+    }
     fixture->earlier.ports = &fixture->ports;
     fixture->later.ports = &fixture->ports;
     *state = fixture;
@@ -244,7 +334,11 @@ int main(void)
         TEST(test_the_time_until_they_run_out_is_what_is_free_by_the_rate),
         TEST(test_records_that_end_before_put_the_time_off),
         TEST(test_sources_add_up),
-        TEST(test_a_range_that_is_nearly_full_is_the_crawl),
+        TEST(test_connect_will_crawl_when_the_first_parity_is_full),
+        TEST(test_a_first_parity_that_is_full_is_the_crawl),
+        TEST(test_bind_crawls_when_its_quarter_is_full),
+        TEST(test_ports_that_are_bound_never_crawl),
+        TEST(test_a_range_that_is_full_is_gone),
         TEST(test_time_wait_that_may_be_reused_does_not_run_out),
         TEST(test_the_kernels_ports_are_read),
     };
