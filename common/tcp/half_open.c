@@ -288,20 +288,6 @@ static bool is_in_window(const struct tcp *tcp, const struct half_open *entry, u
     return seq_diff(entry->irs + 1, seq) < syn_window(receive_bytes_of(tcp, entry->listener));
 }
 
-/* A connection that a reset leaves is back in LISTEN: its record goes. */
-static void input_reset(struct tcp *tcp, const struct half_open *entry, uint32_t record,
-                        uint32_t seq)
-{
-    if (seq == entry->irs + 1) {
-        tcp_count(tcp, TCP_COUNTER_resets_received);
-        half_open_drop(tcp, record, TCP_STATE_LISTEN);
-    } else if (is_in_window(tcp, entry, seq) && challenge_is_allowed(tcp)) {
-        send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
-    } else {
-        tcp_count(tcp, TCP_COUNTER_resets_ignored);
-    }
-}
-
 /* The ACK for a segment that is not acceptable: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
 static void send_ack(struct tcp *tcp, const struct half_open *entry)
 {
@@ -314,6 +300,20 @@ static void send_ack(struct tcp *tcp, const struct half_open *entry)
                                     .flags = WIRE_ACK,
                                     .options = entry->flags & TCB_TIMESTAMPS,
                                     .dscp = entry->dscp});
+}
+
+/* A connection that a reset leaves is back in LISTEN: its record goes. */
+static void input_reset(struct tcp *tcp, const struct half_open *entry, uint32_t record,
+                        uint32_t seq)
+{
+    if (seq == entry->irs + 1) {
+        tcp_count(tcp, TCP_COUNTER_resets_received);
+        half_open_drop(tcp, record, TCP_STATE_LISTEN);
+    } else if (is_in_window(tcp, entry, seq) && challenge_is_allowed(tcp)) {
+        send_ack(tcp, entry);
+    } else {
+        tcp_count(tcp, TCP_COUNTER_resets_ignored);
+    }
 }
 
 /* Tells whether the segment may go on to step 2; answers it where it may not. */
@@ -374,7 +374,9 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
         input_reset(tcp, entry, record, segment->seq);
         return;
     }
-    if ((entry->flags & TCB_TIMESTAMPS) != 0 && !segment->options.has_timestamp) {
+    /* RFC 7323 section 3.2; a SYN sent again may have left its options behind. */
+    bool owes_timestamp = (entry->flags & TCB_TIMESTAMPS) != 0 && (segment->flags & WIRE_SYN) == 0;
+    if (owes_timestamp && !segment->options.has_timestamp) {
         tcp_count(tcp, TCP_COUNTER_segments_no_timestamp);
         return;
     }

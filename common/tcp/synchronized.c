@@ -83,8 +83,11 @@ static bool check_timestamp(struct tcp *tcp, struct tcb *tcb, const struct wire_
     if (segment->flags & WIRE_RST) {
         return true; /* RFC 7323 section 5.2: PAWS does not apply to RST */
     }
-    if (tcb_has(tcb, TCB_TIMESTAMPS) && !segment->options.has_timestamp) {
-        tcp_count(tcp, TCP_COUNTER_segments_no_timestamp); /* RFC 7323 section 3.2 */
+    /* RFC 7323 section 3.2. A SYN is of another connection, which need not have agreed on anything:
+     * RFC 5961 section 4.2 wants it answered. */
+    bool owes_timestamp = tcb_has(tcb, TCB_TIMESTAMPS) && (segment->flags & WIRE_SYN) == 0;
+    if (owes_timestamp && !segment->options.has_timestamp) {
+        tcp_count(tcp, TCP_COUNTER_segments_no_timestamp);
         return false;
     }
     if (is_old_timestamp(tcp, tcb, segment)) {
