@@ -63,9 +63,24 @@ static void start_in_resend_place(struct tcp *tcp, struct tcb *tcb, enum tcb_tim
     arm(tcp, tcb);
 }
 
+/* Section 3.10.8: the user time-out ends the wait, however long the backoff has become. */
+static uint64_t within_user_timeout_ns(const struct tcp *tcp, const struct tcb *tcb,
+                                       uint64_t delay_ns)
+{
+    const struct tcb_extra *extra = tcb->extra;
+    if (extra == NULL || extra->user_timeout_ms == 0 || !tcb_has(tcb, TCB_SYN_ACKED)) {
+        return delay_ns;
+    }
+    uint32_t waited_ms = tcp->now_ms - extra->unacked_since_ms;
+    uint32_t timeout_ms = extra->user_timeout_ms;
+    uint64_t left_ns = waited_ms < timeout_ms ? (timeout_ms - waited_ms) * NS_PER_MS : 0;
+    return left_ns < delay_ns ? left_ns : delay_ns;
+}
+
 void timer_resend_start(struct tcp *tcp, struct tcb *tcb)
 {
-    start_in_resend_place(tcp, tcb, TCB_TIMER_RESEND, timer_rto_us(tcp, tcb) * NS_PER_US);
+    uint64_t delay_ns = timer_rto_us(tcp, tcb) * NS_PER_US;
+    start_in_resend_place(tcp, tcb, TCB_TIMER_RESEND, within_user_timeout_ns(tcp, tcb, delay_ns));
 }
 
 /* SHLD-30, MUST-36: the first probe after an RTO, then slower and slower; the override of a small
@@ -76,7 +91,12 @@ void timer_persist_start(struct tcp *tcp, struct tcb *tcb)
     if (tcb->snd_wnd > 0 && delay_us > OVERRIDE_US) {
         delay_us = OVERRIDE_US;
     }
-    start_in_resend_place(tcp, tcb, TCB_TIMER_PERSIST, delay_us * NS_PER_US);
+    if (tcb->extra != NULL && tcb->snd_una == tcb->snd_nxt &&
+        (tcb->timers & TCB_TIMER_PERSIST) == 0) {
+        tcb->extra->unacked_since_ms = tcp->now_ms; /* queued now, before a closed window */
+    }
+    uint64_t delay_ns = within_user_timeout_ns(tcp, tcb, delay_us * NS_PER_US);
+    start_in_resend_place(tcp, tcb, TCB_TIMER_PERSIST, delay_ns);
 }
 
 /* While it does not run, resend_at_ms tells since when (RFC 5681 section 4.1 asks how long we were
