@@ -86,10 +86,11 @@ static void advance(struct tcp *tcp, const struct wire_tcp *segment, struct tcb 
 }
 
 /* RFC 5681 section 2: a duplicate ACK has no data, no SYN or FIN, the same window, and something is
- * outstanding; RFC 6675 also takes an ACK with news in its SACK blocks. */
+ * outstanding; RFC 6675 also takes an ACK with news in its SACK blocks. What a closed window says
+ * to its probes is none, or three of them would hurry the next one (SHLD-30). */
 static bool is_duplicate(const struct tcb *tcb, const struct wire_tcp *segment)
 {
-    return segment->ack == tcb->snd_una && tcb->snd_una != tcb->snd_nxt &&
+    return segment->ack == tcb->snd_una && tcb->snd_una != tcb->snd_nxt && tcb->snd_wnd > 0 &&
            segment->payload_bytes == 0 && (segment->flags & WIRE_FIN) == 0 &&
            (uint32_t)segment->window << tcb_snd_wscale(tcb) == tcb->snd_wnd;
 }
