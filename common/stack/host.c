@@ -162,11 +162,19 @@ static bool parse_tcp(struct fws_host *host, struct pending *pending, bool check
     return true;
 }
 
+/* RFC 1122 section 3.2.1.3: what no host may have as its address on a network. A host that is
+ * itself on 127/8 lives in a program that keeps to itself. */
+static bool is_of_a_host(const struct fws_host *host, uint32_t address)
+{
+    uint32_t net = address >> 24;
+    return net != 0 && net < 224 && (net != 127 || host->first_ip >> 24 == 127);
+}
+
 /* MUST-57, MUST-63: from and to a host, and to us. */
 static bool is_for_us(const struct fws_host *host, const struct wire_ipv4 *ip)
 {
-    return ip->target >= host->first_ip && ip->target <= host->last_ip && ip->source >> 28 < 14 &&
-           ip->source != 0;
+    return ip->target >= host->first_ip && ip->target <= host->last_ip &&
+           is_of_a_host(host, ip->source);
 }
 
 /* Parses one packet. True: it is a segment, which waits in `pending`. A datagram that was put
