@@ -10,7 +10,7 @@
 #define ECT_0 2u
 #define CE 3u
 
-static const uint8_t zeros[MSS * 4u];
+static const uint8_t zeros[6000];
 
 /* Sends `count` full segments of a connection without timestamps, from 1 on; all must go out. */
 static void send_flight(struct fixture *f, uint32_t count)
