@@ -161,14 +161,18 @@ static bool expire_syn(struct tcp *tcp, struct tcb *tcb)
     return true;
 }
 
-static bool is_past_user_timeout(const struct tcp *tcp, const struct tcb *tcb)
+/* R2 (section 3.8.3): a connection's own user time-out (MUST-21), else the host's number of
+ * retransmissions. */
+static bool is_past_r2(const struct tcp *tcp, const struct tcb *tcb, uint32_t count)
 {
     const struct tcb_extra *extra = tcb->extra;
-    return extra != NULL && extra->user_timeout_ms != 0 &&
-           tcp->now_ms - extra->unacked_since_ms >= extra->user_timeout_ms;
+    if (extra == NULL || extra->user_timeout_ms == 0) {
+        return count >= tcp->config.retries;
+    }
+    return tcp->now_ms - extra->unacked_since_ms >= extra->user_timeout_ms;
 }
 
-/* R2 (section 3.8.3): the connection fails. */
+/* The connection fails. */
 static bool give_up(struct tcp *tcp, struct tcb *tcb)
 {
     tcp_count(tcp, TCP_COUNTER_timeouts_data);
@@ -181,7 +185,7 @@ static bool expire_persist(struct tcp *tcp, struct tcb *tcb)
 {
     struct tcb_extra *extra = tcb_need_extra(tcp, tcb);
     if (extra != NULL) {
-        if (extra->probes >= tcp->config.retries || is_past_user_timeout(tcp, tcb)) {
+        if (is_past_r2(tcp, tcb, extra->probes)) {
             return give_up(tcp, tcb);
         }
         extra->probes++;
@@ -215,7 +219,7 @@ static bool expire_resend(struct tcp *tcp, struct tcb *tcb)
     if (tcb->snd_wnd == 0) {
         return expire_persist(tcp, tcb);
     }
-    if (tcb->backoff >= tcp->config.retries || is_past_user_timeout(tcp, tcb)) {
+    if (is_past_r2(tcp, tcb, tcb->backoff)) {
         return give_up(tcp, tcb);
     }
     tcp_count(tcp, TCP_COUNTER_timeouts_resend);

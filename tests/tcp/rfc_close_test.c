@@ -146,6 +146,32 @@ static void a_close_in_syn_sent_deletes_the_tcb(void **state)
     fixture_end(&f);
 }
 
+static void a_close_in_syn_received_sends_a_fin(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* 3.10.4, nothing was sent */
+    syn_received_simultaneous(&f);
+    assert_int_equal(fws_shutdown(f.host, f.conn), 0);
+    RECV(&f, .flags = FIN | ACK, .seq = 1, .ack = 1);
+    STATE(&f, FWS_STATE_FIN_WAIT_1);
+    fixture_end(&f);
+}
+
+static void a_reset_flushes_what_was_not_read(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* 3.10.7.4 second: all segment queues should be flushed */
+    established(&f);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 1, .data = "abc", .bytes = 3);
+    fixture_drain(&f);
+    SEND(&f, .flags = RST, .seq = 5);
+    char byte = 0;
+    assert_int_equal(fws_recv(f.host, f.conn, &byte, 1), -ECONNRESET);
+    fixture_end(&f);
+}
+
 static void a_shutdown_in_syn_received_reaches_the_peer_in_the_end(void **state)
 {
     (void)state;
@@ -491,6 +517,8 @@ int main(void)
         cmocka_unit_test(nothing_is_sent_after_shutdown_but_the_fin_again),
         cmocka_unit_test(a_fin_waits_behind_queued_data),
         cmocka_unit_test(a_close_in_syn_sent_deletes_the_tcb),
+        cmocka_unit_test(a_close_in_syn_received_sends_a_fin),
+        cmocka_unit_test(a_reset_flushes_what_was_not_read),
         cmocka_unit_test(a_shutdown_in_syn_received_reaches_the_peer_in_the_end),
         cmocka_unit_test(an_abort_sends_a_reset_where_the_state_asks_for_one),
         cmocka_unit_test(a_close_with_unread_data_sends_a_reset),

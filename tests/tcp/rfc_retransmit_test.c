@@ -235,6 +235,26 @@ static void the_user_timeout_of_a_connection_aborts_it(void **state)
     fixture_end(&f);
 }
 
+static void a_user_timeout_stands_instead_of_the_count(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* MUST-21: longer than the host's R2, too */
+    f.config.retries = 2;
+    f.options.user_timeout_ns = 60u * SEC;
+    established(&f);
+    fixture_write(&f, DATA);
+    fixture_drain(&f);
+    for (int i = 0; i < 59; i++) {
+        fixture_pass(&f, SEC);
+        fixture_drain(&f);
+        STATE(&f, FWS_STATE_ESTABLISHED);
+    }
+    fixture_pass(&f, 2u * SEC);
+    STATE(&f, FWS_STATE_NONE);
+    fixture_end(&f);
+}
+
 static void the_user_timeout_counts_from_when_data_waits_before_a_closed_window(void **state)
 {
     (void)state;
@@ -393,6 +413,7 @@ int main(void)
         cmocka_unit_test(data_fails_the_connection_after_r2),
         cmocka_unit_test(the_number_of_retransmissions_is_a_setting),
         cmocka_unit_test(the_user_timeout_of_a_connection_aborts_it),
+        cmocka_unit_test(a_user_timeout_stands_instead_of_the_count),
         cmocka_unit_test(the_user_timeout_counts_from_when_data_waits_before_a_closed_window),
         cmocka_unit_test(delivery_trouble_can_be_learnt_before_the_end),
         cmocka_unit_test(keep_alive_is_off_by_default),
