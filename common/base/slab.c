@@ -1,10 +1,10 @@
 /* Slab: chunks of equal slots, a free list through the slots, generations that tell old handles
  * apart.
  *
- * Layer: base. A slot is the object and, behind it, a tag; behind rather than before, so that the
- * object begins on the slot's alignment and an object of 56 bytes shares one cache line with its
- * tag. A slot is made (its tag written) when it is first handed out, not when its chunk is
- * allocated: pages that no object has used yet cost nothing. */
+ * Layer: base. A slot is a tag and, right behind it, the object: a lookup reads the tag, and then
+ * mostly the object's first fields, from one cache line. A slot is made (its tag written) when it
+ * is first handed out, not when its chunk is allocated: pages that no object has used yet cost
+ * nothing. */
 #include "base/slab.h"
 
 #include <errno.h>
@@ -30,23 +30,8 @@
 #define CHUNK_BYTES ((size_t)1 << 18) /* aimed at; a larger object gets a chunk of its own */
 #define OBJECTS_LIMIT (UINT32_C(1) << 31)
 #define GENERATION_MASK UINT32_C(0xffffff)
-#define TAG_LIVE UINT32_MAX /* no link: links are at most OBJECTS_LIMIT */
 
-struct slab_tag {
-    uint32_t generation; /* 1..GENERATION_MASK */
-    uint32_t link;       /* TAG_LIVE, or the next free slot's index + 1, 0 at the list's end */
-};
-
-static unsigned char *slot_at(const struct slab *slab, uint32_t index)
-{
-    uint32_t within = index & ((UINT32_C(1) << slab->chunk_shift) - 1u);
-    return slab->chunks[index >> slab->chunk_shift] + within * slab->stride_bytes;
-}
-
-static struct slab_tag *tag_of(const struct slab *slab, unsigned char *slot)
-{
-    return (struct slab_tag *)(void *)(slot + slab->stride_bytes - sizeof(struct slab_tag));
-}
+_Static_assert(sizeof(struct slab_tag) % OBJECT_ALIGN == 0, "the object behind a tag is aligned");
 
 static uint64_t handle_of(uint32_t index, const struct slab_tag *tag)
 {
@@ -73,7 +58,7 @@ int slab_init(struct slab *slab, size_t object_bytes, uint32_t objects_max)
     if (object_bytes > SIZE_MAX / 2u) {
         return -ENOMEM;
     }
-    size_t bytes = object_bytes + sizeof(struct slab_tag);
+    size_t bytes = sizeof(struct slab_tag) + object_bytes;
     slab->stride_bytes = (bytes + OBJECT_ALIGN - 1u) & ~(size_t)(OBJECT_ALIGN - 1u);
     while (slab->stride_bytes << (slab->chunk_shift + 1u) <= CHUNK_BYTES &&
            UINT32_C(1) << slab->chunk_shift < objects_max) {
@@ -94,7 +79,7 @@ void slab_destroy(struct slab *slab)
 
 /* Makes the slot behind the last one made, in a new chunk where it needs one; NULL when memory is
  * out. */
-static unsigned char *slot_make(struct slab *slab)
+static struct slab_tag *slot_make(struct slab *slab)
 {
     uint32_t index = slab->made_count;
     if (index >> slab->chunk_shift == slab->chunk_count) {
@@ -105,9 +90,9 @@ static unsigned char *slot_make(struct slab *slab)
         slab->chunks[slab->chunk_count++] = chunk;
     }
     slab->made_count++;
-    unsigned char *slot = slot_at(slab, index);
-    tag_of(slab, slot)->generation = 1;
-    return slot;
+    struct slab_tag *tag = slab_tag_at(slab, index);
+    tag->generation = 1;
+    return tag;
 }
 
 void *slab_alloc(struct slab *slab, uint64_t *handle)
@@ -115,46 +100,32 @@ void *slab_alloc(struct slab *slab, uint64_t *handle)
     if (slab->live_count == slab->objects_max) {
         return NULL;
     }
-    unsigned char *slot;
+    struct slab_tag *tag;
     uint32_t index;
     if (slab->free_head != 0) {
         index = slab->free_head - 1u;
-        slot = slot_at(slab, index);
-        slab->free_head = tag_of(slab, slot)->link;
+        tag = slab_tag_at(slab, index);
+        slab->free_head = tag->link;
     } else {
         index = slab->made_count;
-        slot = slot_make(slab);
-        if (slot == NULL) {
+        tag = slot_make(slab);
+        if (tag == NULL) {
             return NULL;
         }
     }
-    struct slab_tag *tag = tag_of(slab, slot);
-    tag->link = TAG_LIVE;
+    tag->link = SLAB_TAG_LIVE;
     slab->live_count++;
     slab->live_max = slab->live_count > slab->live_max ? slab->live_count : slab->live_max;
-    OBJECT_SHOW(slot, slab->object_bytes);
-    memset(slot, 0, slab->object_bytes);
+    OBJECT_SHOW(tag + 1, slab->object_bytes);
+    memset(tag + 1, 0, slab->object_bytes);
     *handle = handle_of(index, tag);
-    return slot;
-}
-
-void *slab_get(const struct slab *slab, uint64_t handle)
-{
-    uint32_t index = (uint32_t)handle;
-    if (index >= slab->made_count) {
-        return NULL;
-    }
-    unsigned char *slot = slot_at(slab, index);
-    const struct slab_tag *tag = tag_of(slab, slot);
-    /* The whole upper half is compared: bits above the generation make no handle of ours. */
-    return tag->generation == handle >> 32 && tag->link == TAG_LIVE ? slot : NULL;
+    return tag + 1;
 }
 
 void slab_release(struct slab *slab, uint64_t handle)
 {
-    unsigned char *slot = slab_get(slab, handle);
-    ASSERT(slot != NULL);
-    struct slab_tag *tag = tag_of(slab, slot);
+    ASSERT(slab_get(slab, handle) != NULL);
+    struct slab_tag *tag = slab_tag_at(slab, (uint32_t)handle);
     tag->generation = (tag->generation + 1u) & GENERATION_MASK;
     if (tag->generation == 0) {
         tag->generation = 1; /* 0 would let slot 0 have SLAB_HANDLE_NONE */
@@ -162,18 +133,17 @@ void slab_release(struct slab *slab, uint64_t handle)
     tag->link = slab->free_head;
     slab->free_head = (uint32_t)handle + 1u;
     slab->live_count--;
-    OBJECT_HIDE(slot, slab->object_bytes);
+    OBJECT_HIDE(tag + 1, slab->object_bytes);
 }
 
 void *slab_next(const struct slab *slab, uint32_t *index, uint64_t *handle)
 {
     while (*index < slab->made_count) {
         uint32_t here = (*index)++;
-        unsigned char *slot = slot_at(slab, here);
-        const struct slab_tag *tag = tag_of(slab, slot);
-        if (tag->link == TAG_LIVE) {
+        struct slab_tag *tag = slab_tag_at(slab, here);
+        if (tag->link == SLAB_TAG_LIVE) {
             *handle = handle_of(here, tag);
-            return slot;
+            return tag + 1;
         }
     }
     return NULL;

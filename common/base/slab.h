@@ -13,10 +13,18 @@
 
 #define SLAB_HANDLE_BITS 56
 #define SLAB_HANDLE_NONE UINT64_C(0) /* no live object ever has it */
+#define SLAB_TAG_LIVE UINT32_MAX     /* no link: links are at most 2^31 */
+
+/* The slab's own; it lies right before its object. */
+struct slab_tag {
+    uint32_t generation; /* 1..2^24 - 1 */
+    uint32_t link;       /* SLAB_TAG_LIVE, or the next free slot's index + 1, 0 at the list's end */
+    uint64_t unused;     /* keeps the object aligned */
+};
 
 struct slab {
     size_t object_bytes;  /* as asked for */
-    size_t stride_bytes;  /* object, its header and padding */
+    size_t stride_bytes;  /* tag, object and padding */
     uint32_t objects_max; /* limit that the owner named */
     uint32_t chunk_shift; /* log2 of objects per chunk */
     uint32_t live_count;
@@ -38,8 +46,25 @@ void slab_destroy(struct slab *slab);
  * or memory is out; nothing has changed then. */
 void *slab_alloc(struct slab *slab, uint64_t *handle);
 
+/* Finds a slot's tag. Requires index < made_count. */
+static inline struct slab_tag *slab_tag_at(const struct slab *slab, uint32_t index)
+{
+    uint32_t within = index & ((UINT32_C(1) << slab->chunk_shift) - 1u);
+    unsigned char *chunk = slab->chunks[index >> slab->chunk_shift];
+    return (struct slab_tag *)(void *)(chunk + within * slab->stride_bytes);
+}
+
 /* Finds the live object that a handle names, or NULL when it was freed or never was. */
-void *slab_get(const struct slab *slab, uint64_t handle);
+static inline void *slab_get(const struct slab *slab, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle;
+    if (index >= slab->made_count) {
+        return NULL;
+    }
+    struct slab_tag *tag = slab_tag_at(slab, index);
+    /* The whole upper half is compared: bits above the generation make no handle of ours. */
+    return tag->generation == handle >> 32 && tag->link == SLAB_TAG_LIVE ? tag + 1 : NULL;
+}
 
 /* Gives a live object back; its handle is stale from here on. Requires a live handle. */
 void slab_release(struct slab *slab, uint64_t handle);

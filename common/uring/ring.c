@@ -110,6 +110,11 @@ int uring_flush(struct uring *uring)
 
 int uring_wait(struct uring *uring, uint64_t timeout_ns)
 {
+    if (timeout_ns >= URING_WAIT_FOREVER_NS) {
+        uring->enters++;
+        uring->queued = false;
+        return enter_result(io_uring_submit_and_wait(&uring->ring, 1));
+    }
     struct io_uring_cqe *cqe;
     struct __kernel_timespec timeout = {.tv_sec = (long long)(timeout_ns / NS_PER_SEC),
                                         .tv_nsec = (long long)(timeout_ns % NS_PER_SEC)};

@@ -68,6 +68,9 @@ void uring_reserve(struct uring *uring, uint32_t count);
  */
 int uring_flush(struct uring *uring);
 
+/* A wait as long as this (146 years) needs no end; one without an end saves the kernel a timer. */
+#define URING_WAIT_FOREVER_NS (UINT64_C(1) << 62)
+
 /* Submits and waits for one completion, for at most `timeout_ns`. Returns 0 (also when time ran out
  * or a signal came) or -errno. */
 int uring_wait(struct uring *uring, uint64_t timeout_ns);
