@@ -187,6 +187,7 @@ static void dispatch_conn(struct uring_engine *engine, struct uring_conn *conn,
         break;
     case URING_OP_IGNORE:
     case URING_OP_WAKE:
+    case URING_OP_ALARM:
     case URING_OP_ACCEPT:
     case URING_OP_ACCEPT_CANCEL:
         break;
@@ -201,6 +202,8 @@ static void dispatch(struct uring_engine *engine, uint32_t ring, const struct io
         uring_on_accept(engine, ring, cqe);
     } else if (op == URING_OP_WAKE) {
         on_wake(engine, handle);
+    } else if (op == URING_OP_ALARM) {
+        engine->alarm_ns = 0;
     } else if (op != URING_OP_IGNORE) {
         struct uring_conn *conn = slab_get(&engine->head.conns, handle);
         if (conn == NULL) {
@@ -251,6 +254,23 @@ static void rings_count(struct uring_engine *engine)
     }
 }
 
+/* Waits in the first ring until `until_ns` at most. While the alarm goes off before that, it ends
+ * the wait, and the next poll waits on. */
+static int wait_until(struct uring_engine *engine, uint64_t now_ns, uint64_t until_ns)
+{
+    struct uring *uring = &engine->rings[0]->uring;
+    uint64_t left_ns = until_ns - now_ns;
+    if (left_ns >= URING_WAIT_FOREVER_NS) {
+        return uring_wait(uring, URING_WAIT_FOREVER_NS);
+    }
+    if (engine->alarm_ns == 0 && left_ns >= URING_ALARM_NS) {
+        uring_alarm(uring, URING_ALARM_NS, uring_user_data(URING_OP_ALARM, 0));
+        engine->alarm_ns = now_ns + URING_ALARM_NS;
+    }
+    bool alarmed = engine->alarm_ns != 0 && engine->alarm_ns <= until_ns;
+    return uring_wait(uring, alarmed ? URING_WAIT_FOREVER_NS : left_ns);
+}
+
 static int poll_rings(struct transport *transport, uint64_t until_ns)
 {
     struct uring_engine *engine = uring_engine_of(transport);
@@ -265,7 +285,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
     uint64_t now_ns = clock_now_ns();
     engine_turn_end(transport, now_ns);
     if (rc == 0 && !work_ready(engine) && now_ns < until_ns) {
-        rc = uring_wait(&engine->rings[0]->uring, until_ns - now_ns);
+        rc = wait_until(engine, now_ns, until_ns);
         now_ns = clock_now_ns();
         if (rc == 0 && engine->ring_count > 1) {
             rc = rings_flush(engine);

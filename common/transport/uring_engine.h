@@ -36,9 +36,15 @@
  * connection closes. */
 #define URING_ACCEPT_RETRY_NS (20 * NS_PER_MS)
 
+/* A ring's alarm goes off so often, while something is to be done later than that. It stays armed
+ * from wait to wait: a wait with a time-out of its own arms and cancels a kernel timer each time.
+ */
+#define URING_ALARM_NS (100 * NS_PER_MS)
+
 enum uring_op {
     URING_OP_IGNORE, /* a completion that nobody waits for */
     URING_OP_WAKE,
+    URING_OP_ALARM,
     URING_OP_ACCEPT,
     URING_OP_ACCEPT_CANCEL,
     URING_OP_SOCKET,
@@ -147,6 +153,7 @@ struct uring_engine {
     bool accept_short;        /* fewer accepts are armed than there could be */
     int wake_fd;
     uint64_t wake_value;
+    uint64_t alarm_ns; /* when it goes off; 0: not armed */
 };
 
 static inline uint64_t uring_user_data(enum uring_op op, uint64_t handle)

@@ -108,6 +108,20 @@ int uring_flush(struct uring *uring)
     return enter_result(io_uring_submit_and_get_events(&uring->ring));
 }
 
+static struct __kernel_timespec timespec_of(uint64_t ns)
+{
+    return (struct __kernel_timespec){.tv_sec = (long long)(ns / NS_PER_SEC),
+                                      .tv_nsec = (long long)(ns % NS_PER_SEC)};
+}
+
+void uring_alarm(struct uring *uring, uint64_t delay_ns, uint64_t user_data)
+{
+    uring->alarm = timespec_of(delay_ns);
+    struct io_uring_sqe *sqe = uring_sqe(uring);
+    io_uring_prep_timeout(sqe, &uring->alarm, 0, 0);
+    io_uring_sqe_set_data64(sqe, user_data);
+}
+
 int uring_wait(struct uring *uring, uint64_t timeout_ns)
 {
     if (timeout_ns >= URING_WAIT_FOREVER_NS) {
@@ -116,8 +130,7 @@ int uring_wait(struct uring *uring, uint64_t timeout_ns)
         return enter_result(io_uring_submit_and_wait(&uring->ring, 1));
     }
     struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = {.tv_sec = (long long)(timeout_ns / NS_PER_SEC),
-                                        .tv_nsec = (long long)(timeout_ns % NS_PER_SEC)};
+    struct __kernel_timespec timeout = timespec_of(timeout_ns);
     uring->enters++;
     uring->queued = false;
     return enter_result(io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL));

@@ -42,9 +42,10 @@ int uring_probe(uint64_t off, uint64_t *features, struct failure *failure);
 struct uring {
     struct io_uring ring;
     uint64_t features;
-    uint32_t table_size; /* slots of the direct descriptors' table; 0: none */
-    uint64_t enters;     /* system calls made */
-    bool queued;         /* SQEs were taken since the last enter */
+    uint32_t table_size;            /* slots of the direct descriptors' table; 0: none */
+    uint64_t enters;                /* system calls made */
+    bool queued;                    /* SQEs were taken since the last enter */
+    struct __kernel_timespec alarm; /* read by the kernel when the alarm is submitted */
 };
 
 struct uring_config {
@@ -74,6 +75,11 @@ int uring_flush(struct uring *uring);
 /* Submits and waits for one completion, for at most `timeout_ns`. Returns 0 (also when time ran out
  * or a signal came) or -errno. */
 int uring_wait(struct uring *uring, uint64_t timeout_ns);
+
+/* Queues a completion, with `user_data`, for so long from when it is submitted. Its result is
+ * -ETIME.
+ */
+void uring_alarm(struct uring *uring, uint64_t delay_ns, uint64_t user_data);
 
 /* Tells whether completions or deferred work are waiting; no system call. */
 bool uring_has_work(struct uring *uring);

@@ -37,6 +37,27 @@ static void test_poll_wakes_for_a_timer_by_itself(void **state)
     close(fd);
 }
 
+/* io_uring's waits that end later than its alarm have no time-out of their own. */
+static void test_a_timer_far_ahead_fires_in_time_and_polls_do_not_spin(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_conn *conn;
+    int fd = rig_open_accepted(rig, &conn);
+    rig_poll_for(rig, 5);
+    uint64_t deadline_ns = clock_now_ns() + 330 * NS_PER_MS;
+    unsigned polls = 0;
+    assert_int_equal(transport_timer(rig->transport, conn->handle, deadline_ns), 0);
+    while (conn->counts[TRANSPORT_TIMER] == 0) {
+        assert_int_equal(transport_poll(rig->transport, CLOCK_NEVER), 0);
+        polls++;
+    }
+    assert_true(conn->times_ns[TRANSPORT_TIMER] >= deadline_ns);
+    assert_true(conn->times_ns[TRANSPORT_TIMER] < deadline_ns + RIG_PATIENCE_NS);
+    /* Cascades of the wheel, and the alarm every 100 ms. */
+    assert_in_range(polls, 1, 20);
+    close(fd);
+}
+
 static void test_a_timer_that_is_moved_fires_at_its_new_time(void **state)
 {
     struct rig *rig = *state;
@@ -233,6 +254,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_timer_fires_once_and_not_early),
         cmocka_unit_test(test_poll_wakes_for_a_timer_by_itself),
+        cmocka_unit_test(test_a_timer_far_ahead_fires_in_time_and_polls_do_not_spin),
         cmocka_unit_test(test_a_timer_that_is_moved_fires_at_its_new_time),
         cmocka_unit_test(test_a_disarmed_timer_does_not_fire),
         cmocka_unit_test(test_a_closed_connections_timer_does_not_fire),
