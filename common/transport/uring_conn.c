@@ -159,10 +159,12 @@ void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int 
         engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_CONNECT, -result);
     } else {
         uring_conn_state_set(conn, URING_CONN_OPEN);
+        conn->recv_dry = true; /* a peer that speaks first has hardly seen us yet */
         engine_event(&engine->head, &conn->head, TRANSPORT_CONNECTED);
         uring_send_next(engine, conn);
         /* After the handler, so that its first send is on its way before the receive is armed. */
         uring_recv_arm(engine, conn);
+        conn->recv_dry = false;
     }
 }
 

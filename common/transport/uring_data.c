@@ -81,6 +81,9 @@ void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
     io_uring_prep_recv(sqe, conn->file, NULL, 0, 0);
     uring_conn_sqe_set(sqe, conn, URING_OP_RECV);
     sqe->flags |= IOSQE_BUFFER_SELECT;
+    if (conn->recv_dry) {
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
     sqe->buf_group = (uint16_t)ring->group;
     conn->recv_group = ring->group;
     conn->recv_armed = true;
@@ -166,6 +169,8 @@ void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn,
 {
     conn->recv_armed = false;
     conn->pending--;
+    /* True of receives that are armed from here on until this function ends. */
+    conn->recv_dry = cqe->res > 0 && (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
     if (cqe->flags & IORING_CQE_F_BUFFER && cqe->res > 0) {
         recv_data(engine, conn, cqe, conn->recv_group);
     } else {
@@ -177,6 +182,7 @@ void uring_on_recv(struct uring_engine *engine, struct uring_conn *conn,
     if (!conn->recv_armed) {
         uring_recv_arm(engine, conn);
     }
+    conn->recv_dry = false;
     uring_conn_settle(engine, conn);
 }
 

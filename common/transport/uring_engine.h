@@ -79,6 +79,7 @@ struct uring_conn {
     bool pull;
     bool recv_wanted; /* pull: asked for */
     bool recv_armed;
+    bool recv_dry;     /* nothing can be there yet: wait before the first try */
     bool recv_starved; /* waits in the ring's list for a free buffer */
     bool peer_fin;
     bool connecting; /* a connect is in the kernel */
