@@ -59,14 +59,29 @@ void planner_destroy(struct planner *planner)
     planner->oldest = planner->newest = planner->spare = NULL;
 }
 
+/* Finds the number of the tuple that has a place in the shares' common order: place p is share p
+ * mod n's. Rows go to shares whole, as far as they go round. */
+static uint64_t number_at(const struct planner *planner, uint64_t place)
+{
+    uint64_t ports = port_count(planner);
+    uint64_t shares = planner->config.shares;
+    uint64_t rows = planner->space / ports;
+    if (shares == 1 || place >= (rows - rows % shares) * ports) {
+        return place;
+    }
+    uint64_t step = place / shares;
+    return (step / ports * shares + place % shares) * ports + step % ports;
+}
+
 /* Number n is port n mod P in row n / P; source s, counted within the target's family, has the T
  * rows from s * T on, and within them each port meets each target once: (port + row) mod T walks
  * through all of them. Returns false for a number whose family has no source s. */
-static bool spell(const struct planner *planner, uint64_t tuple, struct flow *flow)
+static bool spell(const struct planner *planner, uint64_t place, struct flow *flow)
 {
     const struct planner_config *config = &planner->config;
-    uint64_t port = tuple % port_count(planner);
-    uint64_t row = tuple / port_count(planner);
+    uint64_t number = number_at(planner, place);
+    uint64_t port = number % port_count(planner);
+    uint64_t row = number / port_count(planner);
     uint64_t source = row / config->target_count;
     flow->target = config->targets[(port + row) % config->target_count];
     uint8_t family = flow->target.ip.family;

@@ -7,7 +7,10 @@
  *
  * The space is every source address x every port x every target, numbered so that ports run fastest
  * (the kernel keeps a chain of sockets per local port: short chains bind fast) and targets take
- * turns. Share s of n takes the numbers s (mod n), so that workers, and later machines, never meet.
+ * turns: a row is all ports of one source. Share s of n takes the rows s (mod n), and of the rows
+ * that are left over the numbers s (mod n), so that workers, and later machines, never meet. With
+ * rows of their own they use the same ports at about the same time, and the kernel makes its record
+ * of a port once for all of them, not for each.
  * Left out are tuples of two address families, and those whose source is itself a target: a socket
  * that is bound to the address and port that it connects to reaches itself, and one bound where a
  * server listens fails.

@@ -77,6 +77,35 @@ static void ports_run_fastest_then_sources(void **state)
     planner_destroy(&planner);
 }
 
+/* Three rows of three ports for two shares: a row each, and the last one by turns. */
+static void shares_take_whole_rows_and_divide_what_is_left(void **state)
+{
+    (void)state;
+    struct space space;
+    space_init(&space, 100, 102);
+    add_source(&space, "127.0.0.2-127.0.0.4");
+    add_target(&space, "127.0.0.1:7000");
+    space.config.shares = 2;
+    static const struct {
+        uint8_t last_byte;
+        uint16_t port;
+    } expected[2][5] = {{{2, 100}, {2, 101}, {2, 102}, {4, 100}, {4, 102}},
+                        {{3, 100}, {3, 101}, {3, 102}, {4, 101}}};
+    for (uint32_t share = 0; share < 2; share++) {
+        space.config.share = share;
+        struct planner planner = planner_of(&space);
+        uint64_t tuple;
+        for (size_t i = 0; planner_take(&planner, NOW, &tuple); i++) {
+            struct flow flow = planner_flow(&planner, tuple);
+            assert_in_range(i, 0, 4);
+            assert_int_equal(flow.source.ip.bytes[3], expected[share][i].last_byte);
+            assert_int_equal(flow.source.port, expected[share][i].port);
+        }
+        assert_int_equal(planner.used_count, 5 - share);
+        planner_destroy(&planner);
+    }
+}
+
 /* Takes all that a planner has and marks each flow in `seen` by source, port and target. */
 static uint64_t take_all(struct planner *planner, const struct space *space, int *seen)
 {
@@ -357,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ports_run_fastest_then_sources),
+        cmocka_unit_test(shares_take_whole_rows_and_divide_what_is_left),
         cmocka_unit_test(every_source_port_and_target_meet_once_for_any_split),
         cmocka_unit_test(targets_take_turns),
         cmocka_unit_test(the_address_and_port_of_any_target_are_never_a_source),
