@@ -1,0 +1,258 @@
+/* The independent packet checker: openings, told from SYNs, SYN-ACKs and what follows them.
+ *
+ * Layer: tests. A passive end without a record (SYN cookies) may answer every SYN with another ISN;
+ * which one became the connection shows in the first segment behind it. */
+#include <string.h>
+
+#include "sim/checker_private.h"
+
+/* Begins an instance: all that was known of the last one goes, but for what a late answer of the
+ * peer's may still refer to. */
+static void opening_begin(struct half *own, enum half_phase phase, const struct packet *packet)
+{
+    struct half fresh = {.host = own->host,
+                         .phase = phase,
+                         .instances = own->instances + 1,
+                         .event = own->event,
+                         .arrived = own->arrived,
+                         .arrived_rst = own->arrived_rst,
+                         .arrived_empty = own->arrived_empty,
+                         .sent_empty = own->sent_empty,
+                         .syn_next = own->syn_next,
+                         .fin_instance = own->fin_instance,
+                         .previous_snd_max = own->snd_max,
+                         .previous_instance = own->now.instance};
+    memcpy(fresh.syns, own->syns, sizeof(fresh.syns));
+    memcpy(fresh.arrivals, own->arrivals, sizeof(fresh.arrivals));
+    fresh.now = (struct opening){.iss = packet->seq, .instance = fresh.instances};
+    fresh.snd_max = packet->seq + 1;
+    fresh.offered = packet->options;
+    fresh.wscale = packet->wscale;
+    fresh.mss = packet->mss;
+    fresh.syn_window = packet->window;
+    fresh.syn_flags = packet->flags;
+    fresh.tsval_first = packet->tsval;
+    fresh.tsval_last = packet->tsval;
+    fresh.urgent_last = packet->seq;
+    if (phase == HALF_ACTIVE) {
+        fresh.app = own->app; /* told before the SYN; a passive end's comes with fws_accept */
+    }
+    *own = fresh;
+}
+
+/* Takes over what both SYNs agreed on. */
+static void opening_agree(struct half *own, const struct seen_syn *syn)
+{
+    uint8_t both = own->offered & syn->options;
+    own->irs_known = true;
+    own->now.irs = syn->seq;
+    own->now.peer_instance = syn->instance;
+    own->timestamps_on = (both & PACKET_HAS_TIMESTAMPS) != 0;
+    own->sack_on = (both & PACKET_HAS_SACK_PERMITTED) != 0;
+    own->scale_on = (both & PACKET_HAS_WSCALE) != 0;
+    own->peer_wscale = syn->wscale > 14 ? 14 : syn->wscale;
+    own->peer_mss = syn->mss ? syn->mss : 536;
+    own->edge_seen = (syn->flags & PACKET_ACK) ? syn->edge : own->now.iss + 1 + syn->edge;
+    uint32_t early =
+        own->early.ack + ((uint32_t)own->early.window << (own->scale_on ? own->peer_wscale : 0));
+    if (own->early.instance == syn->instance && seq_distance(early, own->edge_seen) > 0) {
+        own->edge_seen = early;
+    }
+    own->ack_max = syn->seq + 1;
+    own->edge_advertised = syn->seq + 1 + own->syn_window;
+    bool asked = (own->syn_flags & (PACKET_ECE | PACKET_CWR)) == (PACKET_ECE | PACKET_CWR);
+    bool granted = (syn->flags & (PACKET_ECE | PACKET_CWR)) == PACKET_ECE;
+    own->ecn_on = asked && granted && (syn->flags & PACKET_ACK);
+}
+
+static bool timestamps_went_back(const struct half *own, const struct packet *packet)
+{
+    return (packet->options & PACKET_HAS_TIMESTAMPS) &&
+           seq_distance(packet->tsval, own->tsval_last) < 0;
+}
+
+/* A SYN or SYN-ACK that was sent before. */
+static bool opening_again(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    const struct packet *packet = judgement->packet;
+    judgement->checker->segments_retransmitted++;
+    if (timestamps_went_back(own, packet)) {
+        return judgement_fail(judgement, RULE_timestamp_back, "TSval %u after %u", packet->tsval,
+                              own->tsval_last);
+    }
+    own->tsval_last = packet->tsval;
+    own->syn_window = packet->window;
+    return true;
+}
+
+bool opening_syn(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    const struct packet *packet = judgement->packet;
+    if (packet->tsecr) {
+        return judgement_fail(judgement, RULE_timestamp_echo, "TSecr %u in a SYN without ACK",
+                              packet->tsecr);
+    }
+    if (packet->payload_bytes) {
+        return judgement_fail(judgement, RULE_content, "data on a SYN: there is no Fast Open");
+    }
+    if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
+        return opening_again(judgement);
+    }
+    opening_begin(own, HALF_ACTIVE, packet);
+    return true;
+}
+
+/* Finds the SYN that an ACK number answers: the newest with this sequence number. */
+static const struct seen_syn *find_syn(const struct half *own, uint32_t seq)
+{
+    for (uint32_t i = 1; i <= FLOW_SYNS; i++) {
+        const struct seen_syn *syn = &own->syns[(uint8_t)(own->syn_next - i) % FLOW_SYNS];
+        if (syn->seq == seq && syn->instance != 0) {
+            return syn;
+        }
+    }
+    return NULL;
+}
+
+/* Any copy of the SYN asked: one that is sent again may ask no more (RFC 3168 6.1.1.1), and the
+ * record of the first one's answer is the same. */
+static bool asked_for_ecn(const struct half *own, const struct seen_syn *syn)
+{
+    const uint8_t asking = PACKET_ECE | PACKET_CWR;
+    for (uint32_t i = 0; i < FLOW_SYNS; i++) {
+        if (own->syns[i].seq == syn->seq && own->syns[i].instance == syn->instance &&
+            (own->syns[i].flags & asking) == asking) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_grant(const struct judgement *judgement, const struct seen_syn *syn)
+{
+    const uint8_t granted = PACKET_HAS_WSCALE | PACKET_HAS_SACK_PERMITTED | PACKET_HAS_TIMESTAMPS;
+    const struct packet *packet = judgement->packet;
+    uint8_t extra = packet->options & granted & (uint8_t)~syn->options;
+    if (extra) {
+        return judgement_fail(judgement, RULE_option_offer, "SYN-ACK grants %02x of %02x asked",
+                              packet->options, syn->options);
+    }
+    bool asked = asked_for_ecn(judgement->own, syn);
+    if ((packet->flags & PACKET_CWR) || ((packet->flags & PACKET_ECE) && !asked)) {
+        return judgement_fail(judgement, RULE_ecn, "ECN in a SYN-ACK that nobody asked for");
+    }
+    return true;
+}
+
+/* The SYN-ACK of a simultaneous open: the same ISN as the SYN's. */
+static bool opening_crossed(const struct judgement *judgement, const struct seen_syn *syn)
+{
+    struct half *own = judgement->own;
+    if (!own->irs_known) {
+        uint8_t offered = own->offered;
+        own->offered = judgement->packet->options;
+        opening_agree(own, syn);
+        own->offered = offered;
+    }
+    own->ecn_on |= (judgement->packet->flags & PACKET_ECE) != 0;
+    return opening_again(judgement);
+}
+
+bool opening_syn_ack(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    const struct packet *packet = judgement->packet;
+    const struct seen_syn *syn = find_syn(own, packet->ack - 1);
+    if (!syn) {
+        return judgement_fail(judgement, RULE_ack_unsent, "SYN-ACK for a SYN that did not come");
+    }
+    if (!check_grant(judgement, syn)) {
+        return false;
+    }
+    if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
+        return opening_crossed(judgement, syn);
+    }
+    bool is_same_wait = own->phase == HALF_PASSIVE && !own->confirmed;
+    if (own->phase == HALF_PASSIVE && own->now.iss == packet->seq && own->now.irs == syn->seq) {
+        return opening_again(judgement);
+    }
+    struct opening before[FLOW_OPENINGS];
+    uint8_t before_count = is_same_wait ? own->before_count : 0;
+    memcpy(before, own->before, sizeof(before));
+    if (is_same_wait) {
+        before[before_count++ % FLOW_OPENINGS] = own->now;
+    }
+    opening_begin(own, HALF_PASSIVE, packet);
+    memcpy(own->before, before, sizeof(before));
+    own->before_count = before_count;
+    opening_agree(own, syn);
+    own->ecn_on = (packet->flags & PACKET_ECE) != 0;
+    return true;
+}
+
+/* An active end's first segment: which SYN does it acknowledge? The nearest one below. */
+static bool confirm_active(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    const struct seen_syn *best = NULL;
+    for (uint32_t i = 0; i < FLOW_SYNS; i++) {
+        const struct seen_syn *syn = &own->syns[i];
+        int32_t distance = seq_distance(judgement->packet->ack, syn->seq);
+        bool is_nearer = !best || distance < seq_distance(judgement->packet->ack, best->seq) ||
+                         (syn->seq == best->seq && (syn->flags & PACKET_ACK));
+        if (syn->instance != 0 && distance > 0 && distance < (1 << 30) && is_nearer) {
+            best = syn;
+        }
+    }
+    if (!best) {
+        return judgement_fail(judgement, RULE_ack_unsent, "no SYN came that this acknowledges");
+    }
+    opening_agree(own, best);
+    return true;
+}
+
+/* A passive end's first segment: which of its SYN-ACKs was taken up? */
+static bool confirm_passive(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    uint32_t iss = judgement->packet->seq - 1;
+    uint32_t known = own->before_count < FLOW_OPENINGS ? own->before_count : FLOW_OPENINGS;
+    if (own->now.iss == judgement->packet->seq && packet_length(judgement->packet) == 0) {
+        return true; /* a keep-alive probe: SND.NXT - 1 */
+    }
+    own->confirmed = true;
+    if (own->now.iss == iss) {
+        return true;
+    }
+    for (uint32_t i = 0; i < known; i++) {
+        if (own->before[i].iss == iss) {
+            own->now = own->before[i];
+            own->snd_max = iss + 1;
+            own->urgent_last = iss;
+            own->ack_max = own->now.irs + 1;
+            own->edge_advertised = own->now.irs + 1 + own->syn_window;
+            own->tsval_last = judgement->packet->tsval;
+            return true;
+        }
+    }
+    return judgement_fail(judgement, RULE_unknown_opening, "no SYN-ACK had the ISN %u", iss);
+}
+
+bool opening_confirm(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    switch (own->phase) {
+    case HALF_CLOSED:
+        if (own->forgotten) {
+            return false;
+        }
+        return judgement_fail(judgement, RULE_unknown_opening, "its opening was not seen");
+    case HALF_ACTIVE:
+        return own->irs_known || confirm_active(judgement);
+    case HALF_PASSIVE:
+        return own->confirmed || confirm_passive(judgement);
+    }
+    return false;
+}
