@@ -185,7 +185,6 @@ void checker_sent(struct checker *checker, uint32_t host, const uint8_t *bytes, 
 static void note_syn(struct half *half, const struct checked *checked)
 {
     const struct packet *packet = &checked->packet;
-    bool is_ack = (packet->flags & PACKET_ACK) != 0;
     uint32_t place = half->syn_next % FLOW_SYNS;
     uint8_t flags = packet->flags;
     for (uint32_t i = 0; i < FLOW_SYNS; i++) {
@@ -202,7 +201,7 @@ static void note_syn(struct half *half, const struct checked *checked)
     }
     half->syns[place] = (struct seen_syn){
         .seq = packet->seq,
-        .edge = (is_ack ? packet->ack : 0) + packet->window,
+        .window = packet->window,
         .instance = checked->instance,
         .tsval = packet->tsval,
         .mss = packet->mss,

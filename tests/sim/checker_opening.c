@@ -52,7 +52,7 @@ static void opening_agree(struct half *own, const struct seen_syn *syn)
     own->scale_on = (both & PACKET_HAS_WSCALE) != 0;
     own->peer_wscale = syn->wscale > 14 ? 14 : syn->wscale;
     own->peer_mss = syn->mss ? syn->mss : 536;
-    own->edge_seen = (syn->flags & PACKET_ACK) ? syn->edge : own->now.iss + 1 + syn->edge;
+    own->edge_seen = own->now.iss + 1 + syn->window;
     uint32_t early =
         own->early.ack + ((uint32_t)own->early.window << (own->scale_on ? own->peer_wscale : 0));
     if (own->early.instance == syn->instance && seq_distance(early, own->edge_seen) > 0) {
@@ -71,18 +71,31 @@ static bool timestamps_went_back(const struct half *own, const struct packet *pa
            seq_distance(packet->tsval, own->tsval_last) < 0;
 }
 
-/* A SYN or SYN-ACK that was sent before. */
+/* A SYN or SYN-ACK that was sent before. SYN cookies keep options in the low six bits of a
+ * SYN-ACK's TSval and have no record of the one before: when copies of a SYN that ask for different
+ * things (the later ones for no ECN) overtake each other, TSval may differ by less than 64, and ECE
+ * is what the copy at hand asked for. */
 static bool opening_again(const struct judgement *judgement)
 {
     struct half *own = judgement->own;
     const struct packet *packet = judgement->packet;
+    bool may_be_cookie =
+        own->phase == HALF_PASSIVE && seq_distance(packet->tsval, own->tsval_last) > -64;
     judgement->checker->segments_retransmitted++;
-    if (timestamps_went_back(own, packet)) {
+    if (timestamps_went_back(own, packet) && !may_be_cookie) {
         return judgement_fail(judgement, RULE_timestamp_back, "TSval %u after %u", packet->tsval,
                               own->tsval_last);
     }
-    own->tsval_last = packet->tsval;
+    if (seq_distance(packet->tsval, own->tsval_last) > 0) {
+        own->tsval_last = packet->tsval;
+    }
+    if (seq_distance(packet->tsval, own->tsval_first) < 0) {
+        own->tsval_first = packet->tsval;
+    }
     own->syn_window = packet->window;
+    if (own->phase == HALF_PASSIVE && (packet->flags & PACKET_ECE)) {
+        own->ecn_on = true;
+    }
     return true;
 }
 

@@ -32,7 +32,7 @@ struct opening {
 /* A SYN that came to this end. */
 struct seen_syn {
     uint32_t seq;
-    uint32_t edge; /* right edge that it offers: ACK + window, for a SYN without ACK the window */
+    uint16_t window; /* never scaled: it begins behind the own ISN */
     uint32_t instance;
     uint32_t tsval;
     uint16_t mss; /* 0: none */

@@ -111,8 +111,10 @@ static void make_conns(struct plan *plan, struct rng *rng, const struct plan_wis
         conn.peer_port = kind < 88 ? PLAN_PORT : kind < 98 ? PLAN_PORT + 1 : 9;
         if (one_in(rng, 15)) {
             conn.op = CONN_SIMULTANEOUS;
-            conn.port = (uint16_t)(10000 + rng_below(rng, pool));
-            conn.peer_port = (uint16_t)(15000 + rng_below(rng, pool)); /* never a port of side 0 */
+            /* A 4-tuple of its own: a side that still waits would meet the next connection's, and
+             * that would be a sound connection between two scripts that do not belong together. */
+            conn.port = (uint16_t)(10000 + i % 5000);
+            conn.peer_port = (uint16_t)(15000 + i / 5000 % 5000);
             conn.arg = rng_below(rng, plan->settings[PLAN_delay_ns] * 3 / 2);
         }
         plan_add_conn(plan, rng, conn, (uint32_t)loss);
