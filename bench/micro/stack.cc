@@ -98,23 +98,34 @@ class pair {
     }
 
   private:
-    // Time goes on by one connection's share; the 4-tuples go round through 65,535 addresses.
-    void open()
+    // The 4-tuples go round through 65,535 addresses.
+    static fws_endpoint source(uint64_t number)
     {
-        now_ns += step_ns;
-        fws_endpoint local{};
-        fws_endpoint remote{};
-        uint64_t number = opened++;
         uint32_t address = static_cast<uint32_t>(number / port_count % 65535 + 1);
-        local.addr.version = remote.addr.version = 4;
-        local.addr.bytes[0] = remote.addr.bytes[0] = 10;
+        fws_endpoint local{};
+        local.addr.version = 4;
+        local.addr.bytes[0] = 10;
         local.addr.bytes[1] = 1;
         local.addr.bytes[2] = static_cast<uint8_t>(address >> 8);
         local.addr.bytes[3] = static_cast<uint8_t>(address);
         local.port = static_cast<uint16_t>(port_first + number % port_count);
+        return local;
+    }
+
+    // Time goes on by one connection's share.
+    void open()
+    {
+        now_ns += step_ns;
+        fws_endpoint remote{};
+        remote.addr.version = 4;
+        remote.addr.bytes[0] = 10;
         remote.addr.bytes[1] = 2;
         remote.addr.bytes[3] = 1;
         remote.port = 7;
+        fws_endpoint local = source(opened);
+        fws_endpoint later = source(opened + in_flight_max);
+        opened++;
+        fws_connect_soon(client, &later, &remote);
         fws_options options{};
         options.size = sizeof(options);
         options.nodelay = 1;

@@ -89,6 +89,15 @@ int fws_connect(struct fws_host *host, const struct fws_endpoint *local,
     return tcp_connect(host->tcp, &tuple, &own, conn);
 }
 
+void fws_connect_soon(const struct fws_host *host, const struct fws_endpoint *local,
+                      const struct fws_endpoint *remote)
+{
+    struct tuple tuple = {.local_port = local->port, .remote_port = remote->port};
+    if (ip_of(&local->addr, &tuple.local_ip) == 0 && ip_of(&remote->addr, &tuple.remote_ip) == 0) {
+        tcp_prefetch_index(host->tcp, tcp_hash(host->tcp, &tuple));
+    }
+}
+
 int64_t fws_send(struct fws_host *host, fws_handle conn, const void *data, size_t bytes,
                  uint32_t flags)
 {

@@ -191,6 +191,14 @@ void *slots_ahead(const struct slots *slots, uint32_t count)
     return position < slots->tail && !is_dead(slots, position) ? record_at(slots, position) : NULL;
 }
 
+void slots_prefetch(const struct slots *slots, uint32_t count)
+{
+    uint64_t position = slots->head + count;
+    if (position < slots->tail) {
+        __builtin_prefetch(record_at(slots, position), 1);
+    }
+}
+
 bool slots_wants_compaction(const struct slots *slots)
 {
     uint64_t dead_count = slots->tail - slots->head - slots->live_count;

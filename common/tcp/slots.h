@@ -72,6 +72,9 @@ static inline void *slots_oldest(const struct slots *slots, uint32_t *reference)
  */
 void *slots_ahead(const struct slots *slots, uint32_t count);
 
+/* Asks the cache for the record that is `count` slots behind the oldest, without looking at it. */
+void slots_prefetch(const struct slots *slots, uint32_t count);
+
 /* Tells that dead slots outnumber live ones and are worth a compaction (at least a chunk of them),
  * or that one is under way. */
 bool slots_wants_compaction(const struct slots *slots);

@@ -228,6 +228,7 @@ void time_wait_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
 static void prefetch_ahead(const struct tcp *tcp)
 {
     if (tcp->time_wait.live_count > EXPIRE_PREFETCH_MIN) {
+        slots_prefetch(&tcp->time_wait, 4u * EXPIRE_PREFETCH_AHEAD);
         const struct time_wait *entry = slots_ahead(&tcp->time_wait, EXPIRE_PREFETCH_AHEAD);
         if (entry != NULL) {
             index_prefetch(&tcp->index, tcp_hash(tcp, &entry->tuple));
