@@ -199,7 +199,7 @@ static void connections_beyond_the_backlog_are_not_established(void **state)
             iss[answered++] = f.iss;
         }
     }
-    for (uint16_t i = 0; i < answered; i++) {
+    for (size_t i = 0; i < answered; i++) {
         f.peer_port = (uint16_t)(i + 1u);
         f.iss = iss[i];
         answer(&f);
