@@ -338,7 +338,7 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
             entry->flags &= (uint8_t)~TCB_ECN;
         }
         send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
-    } else if (length > 0 || challenge_is_allowed(tcp)) {
+    } else if (length > 0 || bare_is_answered(tcp, &entry->answered)) {
         send_ack(tcp, entry);
     }
     return false;

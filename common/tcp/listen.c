@@ -111,6 +111,7 @@ static void dequeue(struct tcp *tcp, struct listener *listener, struct tcb *tcb)
 {
     tcb_list_remove(tcp, &listener->accepted, tcb);
     tcb->flags &= ~(uint32_t)TCB_IN_ACCEPT;
+    tcb->answered = 0;
     listener->accept_count--;
 }
 

@@ -7,6 +7,10 @@
 
 /* RFC 7323 section 5.5: after 24 days without a segment the clock may have wrapped. */
 #define PAWS_IDLE_MS (24u * 24u * 3600u * 1000u)
+/* Linux's tcp_invalid_ratelimit, 500 ms, in ticks of 64 ms that fit 15 bits beside "set". */
+#define ANSWER_TICK_SHIFT 6u
+#define ANSWER_TICK_SET 0x8000u
+#define ANSWER_TICKS 8u
 
 /* RFC 5961 section 7: a number a second that all connections share. */
 bool challenge_is_allowed(struct tcp *tcp)
@@ -27,6 +31,21 @@ bool challenge_is_allowed(struct tcp *tcp)
     tcp->challenge_budget--;
     tcp_count(tcp, TCP_COUNTER_challenge_acks);
     return true;
+}
+
+/* Tells whether a bare ACK that is not acceptable may be answered: once in half a second for one
+ * connection, or two ends that disagree (a late SYN made one of them) would answer each other for
+ * as long as they live. */
+bool bare_is_answered(struct tcp *tcp, uint16_t *answered)
+{
+    uint16_t tick = (uint16_t)(tcp->now_ms >> ANSWER_TICK_SHIFT | ANSWER_TICK_SET);
+    uint16_t since = (uint16_t)((tick - *answered) & (ANSWER_TICK_SET - 1u));
+    if (*answered != 0 && since < ANSWER_TICKS) {
+        tcp_count(tcp, TCP_COUNTER_answers_limited);
+        return false;
+    }
+    *answered = tick;
+    return challenge_is_allowed(tcp);
 }
 
 void challenge_ack(struct tcp *tcp, struct tcb *tcb)
@@ -71,7 +90,14 @@ static void answer_unacceptable(struct tcp *tcp, struct tcb *tcb, const struct w
         tcp_count(tcp, TCP_COUNTER_resets_ignored);
         return;
     }
-    if (segment_length(segment) == 0 || (segment->flags & WIRE_SYN) != 0) {
+    bool is_bare = segment_length(segment) == 0;
+    if (is_bare && !tcb_has(tcb, TCB_IN_ACCEPT)) {
+        if (bare_is_answered(tcp, &tcb->answered)) {
+            output_ack(tcp, tcb);
+        }
+        return;
+    }
+    if (is_bare || (segment->flags & WIRE_SYN) != 0) {
         challenge_ack(tcp, tcb);
         return;
     }

@@ -163,7 +163,10 @@ struct tcb {
     uint32_t out_next;  /* output list */
     uint32_t link_next; /* event list, or accept queue */
     uint32_t link_prev;
-    uint16_t listener;
+    union {
+        uint16_t listener; /* while TCB_IN_ACCEPT */
+        uint16_t answered; /* from then on: answer_tick of the last; 0: never */
+    };
     uint16_t error; /* errno that ended it */
     uint16_t retransmits;
     uint8_t wscales; /* ours in the high half, the peer's in the low */
@@ -192,6 +195,7 @@ struct half_open {
     uint8_t flags; /* TCB_TIMESTAMPS ... TCB_ECN */
     uint8_t retries;
     uint8_t dscp;
+    uint16_t answered; /* as a live record's */
 };
 
 static_assert(sizeof(struct half_open) <= 48, "a half-open record is at most 48 bytes");
@@ -410,6 +414,7 @@ void text_note_duplicate(struct tcp *tcp, const struct wire_tcp *segment, struct
 void text_timestamp(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb);
 void challenge_ack(struct tcp *tcp, struct tcb *tcb);
 bool challenge_is_allowed(struct tcp *tcp);
+bool bare_is_answered(struct tcp *tcp, uint16_t *answered);
 
 /* handshake.c: what both openings agree on. */
 void handshake_options(struct tcp *tcp, struct tcb *tcb, const struct wire_tcp_options *options);

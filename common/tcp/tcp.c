@@ -343,6 +343,9 @@ static bool to_time_wait_record(struct tcp *tcp, const struct tcb *tcb)
 
 void tcb_enter_time_wait(struct tcp *tcp, struct tcb *tcb)
 {
+    if (tcb_has(tcb, TCB_ACK_NOW | TCB_ACK_DELAYED)) {
+        time_wait_acknowledge(tcp, tcb); /* output will not see this record again */
+    }
     state_set(tcp, tcb, TCP_STATE_TIME_WAIT);
     tcp_count(tcp, TCP_COUNTER_time_wait_started);
     if (to_time_wait_record(tcp, tcb)) {

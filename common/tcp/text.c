@@ -103,13 +103,13 @@ static void join(struct tcb *tcb)
         return;
     }
     const struct range *first = &extra->received.items[0];
-    if (seq_le(first->start, tcb->rcv_nxt)) {
+    while (extra->received.count > 0 && seq_le(first->start, tcb->rcv_nxt)) {
         if (seq_gt(first->end, tcb->rcv_nxt)) {
             uint32_t count = seq_diff(tcb->rcv_nxt, first->end);
             ring_extend(&tcb->rcv, count);
             tcb->rcv_nxt += count;
         }
-        ranges_trim(&extra->received, tcb->rcv_nxt);
+        ranges_trim(&extra->received, tcb->rcv_nxt); /* the first is gone: the next may touch */
     }
     prune_recent(extra, tcb->rcv_nxt);
 }
@@ -221,7 +221,6 @@ static bool fin_process(struct tcp *tcp, struct tcb *tcb)
     } else if (tcb->state == TCP_STATE_FIN_WAIT_1) {
         state_set(tcp, tcb, TCP_STATE_CLOSING); /* our FIN is not acknowledged: step five saw */
     } else {
-        time_wait_acknowledge(tcp, tcb);
         tcb_enter_time_wait(tcp, tcb);
         return false;
     }
