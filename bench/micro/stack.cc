@@ -112,20 +112,31 @@ class pair {
         return local;
     }
 
-    // Time goes on by one connection's share.
-    void open()
+    static fws_endpoint target_of_all()
     {
-        now_ns += step_ns;
         fws_endpoint remote{};
         remote.addr.version = 4;
         remote.addr.bytes[0] = 10;
         remote.addr.bytes[1] = 2;
         remote.addr.bytes[3] = 1;
         remote.port = 7;
-        fws_endpoint local = source(opened);
-        fws_endpoint later = source(opened + in_flight_max);
-        opened++;
-        fws_connect_soon(client, &later, &remote);
+        return remote;
+    }
+
+    // A connection that ends names the one that will take its place.
+    void announce()
+    {
+        fws_endpoint remote = target_of_all();
+        fws_endpoint local = source(announced++);
+        fws_connect_soon(client, &local, &remote);
+    }
+
+    // Time goes on by one connection's share.
+    void open()
+    {
+        now_ns += step_ns;
+        fws_endpoint remote = target_of_all();
+        fws_endpoint local = source(opened++);
         fws_options options{};
         options.size = sizeof(options);
         options.nodelay = 1;
@@ -199,6 +210,7 @@ class pair {
             fws_close(client, event.handle);
             completed++;
             in_flight--;
+            announce();
         } else if (event.ready & FWS_READABLE) {
             failed += fws_recv(client, event.handle, bytes, sizeof(bytes)) != echo_bytes ? 1 : 0;
             fws_shutdown(client, event.handle);
@@ -215,6 +227,7 @@ class pair {
     fws_buffer buffers[batch_max] = {};
     uint64_t now_ns = 1;
     uint64_t opened = 0;
+    uint64_t announced = in_flight_max;
     uint64_t completed = 0;
     uint64_t target = 0;
     uint32_t in_flight = 0;
