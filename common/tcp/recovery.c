@@ -83,8 +83,10 @@ bool recovery_sack(struct tcp *tcp, struct tcb *tcb, const struct wire_tcp *segm
     for (unsigned i = 0; i < segment->options.sack_count; i++) {
         const struct wire_sack *block = &segment->options.sack[i];
         struct range range = {.start = block->start, .end = block->end};
-        if (seq_ge(range.start, range.end) || seq_le(range.start, segment->ack) ||
-            seq_le(range.start, tcb->snd_una) || seq_gt(range.end, tcb->snd_nxt) ||
+        /* Distances, since an edge half the space away compares as if it lay in flight. */
+        uint32_t from = seq_diff(tcb->snd_una, range.start);
+        uint32_t to = seq_diff(tcb->snd_una, range.end);
+        if (from >= to || to > tcb_flight(tcb) || seq_le(range.start, segment->ack) ||
             tcb_need_extra(tcp, tcb) == NULL) {
             continue;
         }

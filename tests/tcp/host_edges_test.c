@@ -317,6 +317,21 @@ static void urgent_data_farther_than_the_field_reaches_points_as_far_as_it_can(v
     fixture_end(&f);
 }
 
+static void a_sack_block_half_the_sequence_space_wide_is_ignored(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* each edge alone compares as if it lay in flight */
+    established(&f);
+    fixture_write(&f, 14600);
+    fixture_drain(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .sack_count = 1,
+         .sack = {{0x80000000u, (uint32_t)-999}});
+    RECV_NOTHING(&f);
+    assert_int_equal(fixture_counter(&f, "recoveries_fast"), 0);
+    fixture_end(&f);
+}
+
 static void urgent_data_behind_the_peers_fin_is_not_told(void **state)
 {
     (void)state;
@@ -543,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_mark_on_a_bare_ack_is_not_echoed),
         cmocka_unit_test(an_echo_of_zero_gives_no_sample),
         cmocka_unit_test(urgent_data_farther_than_the_field_reaches_points_as_far_as_it_can),
+        cmocka_unit_test(a_sack_block_half_the_sequence_space_wide_is_ignored),
         cmocka_unit_test(urgent_data_behind_the_peers_fin_is_not_told),
         cmocka_unit_test(without_sack_a_duplicate_is_answered_without_dsack),
         cmocka_unit_test(a_lingering_close_with_unread_data_counts_as_asked_for),
