@@ -6,6 +6,7 @@ from harness import CLOSES, ENGINES
 from probe import CLOSERS, Probe, check_row, owner_of_time_wait
 
 COUNT = 2000
+FAST_COUNT = 60000  # below the tcp_max_tw_buckets that a namespace has on small machines
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def test_every_row_of_the_close_table_is_counted_to_the_unit(stage, probe, close
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_two_seconds_of_churn_are_counted_to_the_unit(stage, probe, engine):
-    result = churn(stage, "client", "fin", "--duration", "2s", engine=engine, release=True)
+def test_churn_at_full_speed_is_counted_to_the_unit(stage, probe, engine):
+    result = churn(stage, "client", "fin", "--count", str(FAST_COUNT), engine=engine, release=True)
     reading = probe.read_settled()
     assert check_row(reading, "client", "fin", result) == []
     assert reading["closed"]
