@@ -48,16 +48,12 @@ static uint32_t part_of(const struct worker *worker, uint64_t whole)
     return (uint32_t)schedule_share_count(whole, worker->share, worker->team->workers);
 }
 
-/* How many records a worker needs: in a closed loop a connection's successor starts when it is
- * completed, which may be some turns before its socket is gone. */
+/* How many records a worker needs. */
 static uint32_t conns_max_of(const struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
-    if (plan->open_loop) {
-        uint32_t part = part_of(worker, plan->options.conns_max);
-        return part > 0 ? part : 1;
-    }
-    return 2 * part_of(worker, plan->in_flight) + 64;
+    uint32_t part = part_of(worker, plan->open_loop ? plan->options.conns_max : plan->in_flight);
+    return part > 0 ? part : 1;
 }
 
 static int open_transport(struct worker *worker, struct transport **transport)
@@ -186,7 +182,9 @@ static bool is_backing_off(struct worker *worker, uint32_t wanted, uint64_t now_
     return now_ns < worker->retry_ns;
 }
 
-/* Keeps our part of the connections in flight. Returns when to come back at the latest. */
+/* Keeps our part of the connections in flight. A connection is in flight until its socket is gone:
+ * a successor that does not wait for that finds the socket's memory still taken, and keeps more
+ * sockets open than were asked for. Returns when to come back at the latest. */
 static uint64_t start_in_flight(struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
@@ -195,7 +193,7 @@ static uint64_t start_in_flight(struct worker *worker)
     if (is_backing_off(worker, wanted, now_ns)) {
         return worker->retry_ns;
     }
-    while (worker->env.active_count < wanted) {
+    while (conn_live_count(&worker->env) < wanted) {
         if (worker->next_index >= plan->arrivals_max || now_ns >= worker->env.window_end_ns) {
             worker->started_all = true;
             break;
