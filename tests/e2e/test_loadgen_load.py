@@ -123,6 +123,18 @@ def test_reuse_is_allowed_and_reported_when_asked_for(stage, engine, close):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_closed_loop_keeps_no_more_sockets_open_than_are_in_flight(stage, engine):
+    server = stage.server(engine=engine)
+    # As many 4-tuples as connections in flight: a successor that began before its predecessor's
+    # socket is gone would find none.
+    result = stage.loadgen("--count", "400", "--in-flight", "4", "--cpus", first_cpu(), "--sources",
+                           "127.0.0.2", "--ports", "20000-20003", "--reuse-after", "0",
+                           "--close", "fin", target=server.address, engine=engine)
+    assert (result["completed"], result["failed"], result["shed"]) == (400, 0, 0)
+    assert result["open_max"] == 4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_no_4_tuple_is_used_twice_within_the_time(stage, engine):
     """Every source port of the default plan that is left in TIME_WAIT is there once."""
     server = stage.server(engine=engine)
