@@ -208,7 +208,7 @@ void table_append_and_expire(benchmark::State &state)
 }
 BENCHMARK(table_append_and_expire)->Arg(1000)->Arg(1000000)->Arg(10000000);
 
-// The same, and the bucket of the record that expires a little later is asked for now.
+// The same, with a prefetch of the bucket whose record expires a little later.
 void table_append_and_expire_ahead(benchmark::State &state)
 {
     table standing(static_cast<uint64_t>(state.range(0)));

@@ -40,7 +40,7 @@ struct fws_host;
 /* A connection's or a listener's name within its host; 0 is never one. */
 typedef uint64_t fws_handle;
 
-/* An address of any version. IPv6 is refused with -EAFNOSUPPORT for now. */
+/* An address of any version; a host speaks IPv4 and refuses IPv6 with -EAFNOSUPPORT. */
 struct fws_addr {
     uint8_t version;   /* 4 or 6; 0: not given */
     uint8_t bytes[16]; /* network order; IPv4 takes the first four */
