@@ -11,8 +11,8 @@
  * astray until all are open and when one is closed.
  *
  * Memory. Received frames stay in the link's memory until link_release; frames to be sent are
- * written into the link's memory (link_reserve). All memory is the link's, taken when it opens; only
- * faults allocate later, for the frames that they hold.
+ * written into the link's memory (link_reserve). All memory is the link's, taken when it opens;
+ * only faults allocate later, for the frames that they hold.
  *
  * Rights. To open takes CAP_NET_RAW, and for AF_XDP CAP_NET_ADMIN and CAP_BPF too; to use takes
  * none (link_drop_rights).
