@@ -1,5 +1,6 @@
-/* AF_PACKET links over a veth pair in namespaces of the test's own, with rings of slots and of
- * blocks. The argument chooses: "slots" or "blocks". */
+/* Links over a veth pair in namespaces of the test's own. The argument chooses their kind:
+ * AF_PACKET with a ring of "slots" or of "blocks", or "xdp", for which the test needs root's
+ * rights. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -23,15 +24,14 @@
 struct rig {
     struct cable cable;
     struct link *ends[2];
+    enum link_kind kind;
     bool blocks;
 };
 
 static struct link_config small_config(const struct rig *rig)
 {
-    return (struct link_config){.kind = LINK_PACKET,
-                                .receive_slots = SLOTS,
-                                .transmit_slots = SLOTS,
-                                .blocks = rig->blocks};
+    return (struct link_config){
+        .kind = rig->kind, .receive_slots = SLOTS, .transmit_slots = SLOTS, .blocks = rig->blocks};
 }
 
 static int set_up(void **state)
@@ -85,42 +85,49 @@ static void batches_cross_in_order_both_ways_many_times_around_the_ring(void **s
     assert_int_equal(link_counter_read(rig->ends[0], LINK_COUNTER_transmit_no_buffers), 0);
 }
 
-static void a_batch_leaves_by_one_call(void **state)
+static void a_batch_leaves_by_few_calls(void **state)
 {
     const struct rig *rig = *state;
     pass(rig, 1, 0, 64);
-    assert_int_equal(link_counter_read(rig->ends[0], LINK_COUNTER_transmit_calls), 1);
+    const uint64_t calls = link_counter_read(rig->ends[0], LINK_COUNTER_transmit_calls);
+    assert_in_range(calls, 1, rig->kind == LINK_XDP ? 3 : 1); /* AF_XDP's send 32 frames each */
     assert_int_equal(link_flush(rig->ends[0], 0), 0);
-    assert_int_equal(link_counter_read(rig->ends[0], LINK_COUNTER_transmit_calls), 1);
+    assert_int_equal(link_counter_read(rig->ends[0], LINK_COUNTER_transmit_calls), calls);
+}
+
+/* Frames that the second end did not get: its ring was full, or, with AF_XDP, the veth's own queue
+ * in front of it was, which the sender is told. */
+static uint64_t count_lost(const struct rig *rig)
+{
+    const uint64_t refused = link_counter_read(rig->ends[0], LINK_COUNTER_transmit_no_buffers);
+    return link_counter_read(rig->ends[1], LINK_COUNTER_receive_ring_full) +
+           (rig->kind == LINK_XDP ? refused : 0);
 }
 
 static void a_full_receive_ring_drops_and_counts(void **state)
 {
     const struct rig *rig = *state;
-    struct link *sender = rig->ends[0];
     /* More than the ring has: a ring of blocks packs short frames closer. */
     const uint32_t sent = rig->blocks ? 16 * SLOTS : 2 * SLOTS;
     for (uint32_t i = 0; i < sent; i++) {
         struct frame_plan plan = plan_to(rig, 1, i);
         plan.bytes = rig->blocks ? 1000 : 60;
-        assert_true(frame_send(sender, &plan, i % 64 == 63));
+        assert_true(frame_send(rig->ends[0], &plan, i % 64 == 63));
     }
     struct link_frame frames[LINK_BATCH_MAX];
     uint32_t received = 0;
-    while (link_wait(rig->ends[1])) {
+    while (received + count_lost(rig) < sent && link_wait(rig->ends[1])) {
         const size_t count = link_receive(rig->ends[1], 0, frames, LINK_BATCH_MAX);
         for (size_t i = 0; i < count; i++) {
-            assert_int_equal(frame_number(&frames[i]), received + i); /* the first ones stay */
+            /* The first ones stay, at least as many as the ring holds. */
+            assert_true(received + i >= SLOTS || frame_number(&frames[i]) == received + i);
         }
         link_release(rig->ends[1]);
         received += (uint32_t)count;
-        if (received + link_counter_read(rig->ends[1], LINK_COUNTER_receive_ring_full) == sent) {
-            break;
-        }
     }
     assert_true(received >= SLOTS && received < sent);
-    assert_int_equal(received + link_counter_read(rig->ends[1], LINK_COUNTER_receive_ring_full),
-                     sent);
+    assert_int_equal(received + count_lost(rig), sent);
+    assert_true(link_counter_read(rig->ends[1], LINK_COUNTER_receive_ring_full) > 0);
     pass(rig, 1, 0, 48);
 }
 
@@ -244,7 +251,9 @@ static void frames_of_a_vlan_are_not_taken_for_ours(void **state)
     send_bytes(rig->ends[0], tagged, sizeof(tagged));
     pass(rig, 1, 9, 1);
     assert_int_equal(link_counter_read(rig->ends[1], LINK_COUNTER_frames_received), 1);
-    assert_int_equal(link_counter_read(rig->ends[1], LINK_COUNTER_receive_other_vlan), 1);
+    /* The XDP program sees the tag and leaves such frames to the kernel. */
+    assert_int_equal(link_counter_read(rig->ends[1], LINK_COUNTER_receive_other_vlan),
+                     rig->kind == LINK_XDP ? 0 : 1);
 }
 
 static void a_link_has_descriptors_facts_and_memory(void **state)
@@ -264,18 +273,26 @@ static void a_link_has_descriptors_facts_and_memory(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || (strcmp(argv[1], "slots") != 0 && strcmp(argv[1], "blocks") != 0)) {
-        fprintf(stderr, "usage: %s slots|blocks\n", argv[0]);
+    struct rig rig = {.kind = LINK_PACKET};
+    if (argc == 2 && strcmp(argv[1], "xdp") == 0) {
+        rig.kind = LINK_XDP;
+    } else if (argc == 2 && strcmp(argv[1], "blocks") == 0) {
+        rig.blocks = true;
+    } else if (argc != 2 || strcmp(argv[1], "slots") != 0) {
+        fprintf(stderr, "usage: %s slots|blocks|xdp\n", argv[0]);
         return EXIT_FAILURE;
     }
     if (!namespace_enter_or_tell()) {
         return EXIT_SKIPPED;
     }
-    struct rig rig = {.blocks = strcmp(argv[1], "blocks") == 0};
+    if (rig.kind == LINK_XDP && !cable_allows_xdp()) {
+        fprintf(stderr, "skipped: no right to load an XDP program\n");
+        return EXIT_SKIPPED;
+    }
 #define LINK_TEST(test) cmocka_unit_test_prestate_setup_teardown(test, set_up, tear_down, &rig)
     const struct CMUnitTest tests[] = {
         LINK_TEST(batches_cross_in_order_both_ways_many_times_around_the_ring),
-        LINK_TEST(a_batch_leaves_by_one_call),
+        LINK_TEST(a_batch_leaves_by_few_calls),
         LINK_TEST(a_full_receive_ring_drops_and_counts),
         LINK_TEST(a_full_transmit_ring_lends_less_until_a_flush),
         LINK_TEST(frames_of_the_full_mtu_cross_and_longer_ones_have_no_room),
