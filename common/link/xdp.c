@@ -2,8 +2,10 @@
  *
  * Memory is one area of chunks, a frame each: `receive_slots` of them go round between the fill
  * ring (the kernel's to write) and the receive ring (ours to read), `transmit_slots` between the
- * transmit ring, the completion ring and our list of free ones. Each ring holds all the chunks that
- * can be in it, so none is ever full. ARP stays with the kernel, whose packet sockets show it.
+ * transmit ring, the completion ring and our list of free ones. The kernel hands a frame over
+ * before it says that its place in the fill ring, or in the transmit ring, is free; these two have
+ * twice as many places as there are chunks, so none is ever full. ARP stays with the kernel, whose
+ * packet sockets show it.
  *
  * Checksums: nothing tells of a frame whether a local peer left its TCP checksum to a device. Where
  * the interface is a veth, which has no wire that could spoil a frame, one whose checksum field is
@@ -18,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 #include <xdp/xsk.h>
@@ -35,6 +38,11 @@
 /* A call in copy mode sends this many frames at most (32 by default), then says EAGAIN. */
 #define SEND_BATCH 32u
 #define EMPTY_TURNS 64u /* as in packet.c, for the socket that hears ARP */
+
+/* The kernel frees a queue some time after the socket that had it was closed, or its process
+ * killed: one that is busy is tried again for this long. */
+#define BUSY_NS (500 * NS_PER_MS)
+#define BUSY_TRIES 250u
 
 struct xdp {
     struct link link;
@@ -167,7 +175,7 @@ static void xdp_send(struct link *link, uint64_t now_ns, const struct link_slot 
 /* How many frames the kernel has not looked at yet. */
 static uint32_t count_queued(struct xdp *xdp)
 {
-    return xdp->transmit_slots - xsk_prod_nb_free(&xdp->transmit, xdp->transmit_slots);
+    return xdp->transmit.size - xsk_prod_nb_free(&xdp->transmit, xdp->transmit.size);
 }
 
 static int xdp_flush(struct link *link, uint64_t now_ns)
@@ -183,7 +191,7 @@ static int xdp_flush(struct link *link, uint64_t now_ns)
         const ssize_t sent = sendto(xsk_socket__fd(xdp->socket), NULL, 0, MSG_DONTWAIT, NULL, 0);
         error = sent < 0 ? errno : 0;
         link->counters[LINK_COUNTER_transmit_calls]++;
-        link->counters[LINK_COUNTER_transmit_no_buffers] += error == EBUSY;
+        link->counters[LINK_COUNTER_transmit_dropped] += error == EBUSY;
         calls_left -= error != EBUSY;
         queued = count_queued(xdp);
         reclaim(xdp);
@@ -221,13 +229,15 @@ static void xdp_read_counters(struct link *link)
     }
 }
 
-/* The four rings hold 8 bytes a chunk, or 16 where they tell lengths. */
+/* Rings hold 8 bytes a place, or 16 where they tell lengths. */
 static uint64_t xdp_memory_bytes(const struct link *link)
 {
     const struct xdp *xdp = (const struct xdp *)link;
-    const uint64_t slots = (uint64_t)xdp->receive_slots + xdp->transmit_slots;
-    return sizeof(*xdp) + xdp->area_bytes + slots * (sizeof(struct xdp_desc) + sizeof(uint64_t)) +
-           xdp->transmit_slots * sizeof(uint64_t) + packet_ring_memory(&xdp->arp);
+    const uint64_t receiving =
+        xdp->receive_slots * (2 * sizeof(uint64_t) + sizeof(struct xdp_desc));
+    const uint64_t sending =
+        xdp->transmit_slots * (2 * sizeof(uint64_t) + 2 * sizeof(struct xdp_desc));
+    return sizeof(*xdp) + xdp->area_bytes + receiving + sending + packet_ring_memory(&xdp->arp);
 }
 
 static void xdp_destroy(struct link *link)
@@ -346,11 +356,11 @@ static void share_chunks(struct xdp *xdp)
 
 static int open_socket(struct xdp *xdp, const struct link_config *config)
 {
-    const struct xsk_umem_config memory = {.fill_size = xdp->receive_slots,
+    const struct xsk_umem_config memory = {.fill_size = 2 * xdp->receive_slots,
                                            .comp_size = xdp->transmit_slots,
                                            .frame_size = xdp->chunk_bytes};
     const struct xsk_socket_config rings = {.rx_size = xdp->receive_slots,
-                                            .tx_size = xdp->transmit_slots,
+                                            .tx_size = 2 * xdp->transmit_slots,
                                             .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
                                             .bind_flags = XDP_COPY};
     libxdp_set_print(NULL); /* libraries never print */
@@ -359,6 +369,21 @@ static int open_socket(struct xdp *xdp, const struct link_config *config)
     if (error == 0) {
         error = xsk_socket__create(&xdp->socket, config->interface, 0, xdp->umem, &xdp->receive,
                                    &xdp->transmit, &rings);
+    }
+    return error;
+}
+
+static int open_socket_patiently(struct xdp *xdp, const struct link_config *config)
+{
+    const struct timespec nap = {.tv_nsec = (long)(BUSY_NS / BUSY_TRIES)};
+    int error = open_socket(xdp, config);
+    for (uint32_t i = 0; i < BUSY_TRIES && error == -EBUSY; i++) {
+        if (xdp->umem != NULL) {
+            (void)xsk_umem__delete(xdp->umem);
+            xdp->umem = NULL;
+        }
+        nanosleep(&nap, NULL);
+        error = open_socket(xdp, config);
     }
     return error;
 }
@@ -402,7 +427,7 @@ static int open_parts(struct xdp *xdp, const struct link_config *config, struct 
     if (error < 0) {
         return fail_socket(xdp, config->interface, -error, failure);
     }
-    error = open_socket(xdp, config);
+    error = open_socket_patiently(xdp, config);
     if (error < 0) {
         return fail_socket(xdp, config->interface, -error, failure);
     }

@@ -145,14 +145,14 @@ static void arp_is_heard_though_it_goes_to_the_kernel(void **state)
 /* A kernel peer leaves the checksum to a device; a whole one of a corrupted segment is no such. */
 static void an_unfinished_checksum_of_a_kernel_needs_no_verifying(void **state)
 {
-    const struct rig *rig = *state;
+    struct rig *rig = *state;
     const struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(cable_address(1))};
     struct link_config config = xdp_config;
     config.address_first = config.address_last = cable_address(1);
     link_destroy(rig->ends[1]);
-    struct link *link = cable_open(&rig->cable, 1, &config);
-    ((struct rig *)*state)->ends[1] = link;
+    rig->ends[1] = NULL;
+    struct link *link = rig->ends[1] = cable_open(&rig->cable, 1, &config);
     cable_give_kernel(&rig->cable, 0, link_interface_of(link)->mac);
     const int tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)connect(tcp, (const struct sockaddr *)&address, sizeof(address));
@@ -281,6 +281,18 @@ static void refused(const struct link_config *config, int error, const char *tex
     assert_non_null(strstr(failure.text, text));
 }
 
+/* The kernel frees a queue only some time after its socket was closed. */
+static void an_interface_is_opened_again_at_once(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 10; i++) {
+        link_destroy(rig->ends[1]);
+        rig->ends[1] = NULL;
+        rig->ends[1] = cable_open(&rig->cable, 1, &xdp_config);
+    }
+    pass(rig, 0, 10);
+}
+
 static void several_workers_are_refused(void **state)
 {
     const struct rig *rig = *state;
@@ -354,6 +366,7 @@ int main(void)
         LINK_TEST(the_program_goes_with_its_link),
         LINK_TEST(the_program_goes_with_a_process_that_is_killed),
         LINK_TEST(a_link_works_on_after_its_interface_was_down),
+        LINK_TEST(an_interface_is_opened_again_at_once),
         LINK_TEST(several_workers_are_refused),
         LINK_TEST(a_second_link_on_the_same_interface_is_refused),
         LINK_TEST(frames_longer_than_a_page_are_refused),
