@@ -58,7 +58,11 @@ struct transport_ops {
     size_t (*features)(const struct transport *transport, struct transport_feature *features,
                        size_t max);
     uint64_t (*memory_bytes)(const struct transport *transport);
-    int (*census)(struct transport *transport, struct tcp_state_counts *counts);
+    /* NULL for the kernel's engines. */
+    void (*census)(const struct transport *transport, struct tcp_state_counts *counts,
+                   struct tcp_transitions *transitions);
+    struct transport_lingering (*lingering)(const struct transport *transport);
+    size_t (*views)(struct transport *transport, struct transport_view *views, size_t max);
 };
 
 /* The shared head; an engine's own struct begins with it. */
@@ -116,6 +120,9 @@ void engine_closed(struct transport *transport, struct transport_conn *conn, uin
 int uring_engine_open(struct transport **transport, const struct transport_config *config,
                       struct failure *failure);
 int epoll_engine_open(struct transport **transport, const struct transport_config *config,
+                      struct failure *failure);
+
+int stack_engine_open(struct transport **transport, const struct transport_config *config,
                       struct failure *failure);
 
 /* Tells whether io_uring, as the engine needs it, works here. Returns 0 or -errno with the text

@@ -203,7 +203,7 @@ static void test_the_transport_tells_its_turns_engine_and_memory(void **state)
     assert_int_equal(rig_counter(rig, "polls"), 10);
     assert_int_equal(transport_engine_of(rig->transport), rig->variant->engine);
     assert_true(transport_memory_bytes(rig->transport) > 0);
-    assert_int_equal(transport_census(rig->transport, &counts), -ENOTSUP);
+    assert_int_equal(transport_census(rig->transport, &counts, NULL), -ENOTSUP);
 }
 
 static void test_a_feature_that_is_forced_off_is_not_used(void **state)
