@@ -344,6 +344,11 @@ static uint32_t next_hop(const struct ether *ether, uint32_t target)
     return is_on_link(ether, target) ? target : ether->config.gateway;
 }
 
+bool ether_has_route(const struct ether *ether, uint32_t target)
+{
+    return next_hop(ether, target) != 0;
+}
+
 enum ether_sent ether_output(struct ether *ether, uint8_t *frame, size_t packet_bytes)
 {
     ASSERT(packet_bytes >= WIRE_IPV4_BYTES);

@@ -119,6 +119,10 @@ void ether_probe(struct ether *ether, uint32_t address);
 bool ether_input(struct ether *ether, const uint8_t *frame, size_t bytes, const uint8_t **packet,
                  size_t *packet_bytes);
 
+/* Tells whether packets to a target have a way: not those to ourselves, to many, or beyond the link
+ * without a gateway. */
+bool ether_has_route(const struct ether *ether, uint32_t target);
+
 enum ether_sent {
     ETHER_SEND,   /* the frame is whole: send WIRE_ETHER_BYTES + packet_bytes */
     ETHER_WAITS,  /* a copy was kept; ether_fetch gives it when the neighbour has answered */

@@ -52,6 +52,9 @@ struct transport_ops {
     /* `conn->closing` is set already. The engine ends with engine_closed. */
     void (*close)(struct transport *transport, struct transport_conn *conn,
                   enum transport_close_how how);
+    /* NULL, or takes the timer of a connection that the handler does not know yet. Returns false
+     * where it is the handler's. */
+    bool (*expired)(struct transport *transport, struct transport_conn *conn);
     /* Waits until `until_ns` at most, sets now_ns once per batch, delivers events. */
     int (*poll)(struct transport *transport, uint64_t until_ns);
     void (*wake)(struct transport *transport);

@@ -27,7 +27,7 @@ struct transport_stack_config {
     enum link_kind link;   /* LINK_PACKET or LINK_XDP ... */
     const char *interface; /* ... on this interface */
     struct link *opened;   /* not NULL: use this link, `link` and `interface` are not looked at. It
-                            * is the transport's from a successful transport_open on */
+                            * is the transport's from the call on, whatever comes of it */
     const struct link_faults *faults; /* not NULL: faults over the link */
     const char *pcap_path;            /* not NULL: capture to this file, over the faults */
     uint32_t pcap_snap_bytes;         /* 0: whole frames */

@@ -359,7 +359,9 @@ static void expire_timers(struct transport *transport)
             wheel_arm(&transport->wheel, timer, conn->deadline_ns);
             continue;
         }
-        engine_event(transport, conn, TRANSPORT_TIMER);
+        if (transport->ops->expired == NULL || !transport->ops->expired(transport, conn)) {
+            engine_event(transport, conn, TRANSPORT_TIMER);
+        }
     }
 }
 

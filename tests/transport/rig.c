@@ -13,6 +13,10 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "transport/stack.h"
+
+#define PEER_INTERFACE "veth0"  /* the kernel's end of the cable */
+#define STACK_INTERFACE "veth1" /* the stack's: the kernel has no address there */
 
 static struct rig_conn *conn_find(struct rig *rig, uint64_t handle)
 {
@@ -163,6 +167,23 @@ static void on_event(void *context, const struct transport_event *event)
     }
 }
 
+/* The stack's end of the cable, and what it owns: 10.9.0.2 to 10.9.0.9. */
+static struct transport_stack_config stack_config(void)
+{
+    return (struct transport_stack_config){
+        .link = LINK_PACKET,
+        .interface = STACK_INTERFACE,
+        .addresses = {{.family = AF_INET, .bytes = {10, 9, 0, 2}},
+                      {.family = AF_INET, .bytes = {10, 9, 0, 9}}},
+        .prefix_bits = 24,
+        .probe_off = true,
+        .group = (uint32_t)getpid(),
+        .steer = LINK_STEER_REMOTE_PORT,
+        .receive_slots = 1024,
+        .transmit_slots = 512,
+    };
+}
+
 void rig_open_config(struct rig *rig, struct transport_config config)
 {
     struct failure failure;
@@ -178,6 +199,8 @@ void rig_open_config(struct rig *rig, struct transport_config config)
     config.connects = true;
     config.handler = on_event;
     config.context = rig;
+    struct transport_stack_config stack = stack_config();
+    config.stack = &stack;
     if (transport_open(&rig->transport, &config, &failure) != 0) {
         fail_msg("%s", failure.text);
     }
@@ -197,15 +220,42 @@ void rig_close(struct rig *rig)
     memset(rig->conns, 0, sizeof(rig->conns));
 }
 
-struct endpoint rig_loopback(uint16_t port)
+static bool is_stack(const struct rig *rig)
 {
-    return (struct endpoint){.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
+    return rig->variant->engine == TRANSPORT_STACK;
+}
+
+struct endpoint rig_own_end(const struct rig *rig, uint8_t last, uint16_t port)
+{
+    struct endpoint own = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, last}}, .port = port};
+    if (is_stack(rig)) {
+        own.ip.bytes[0] = 10;
+        own.ip.bytes[1] = 9;
+    }
+    return own;
+}
+
+struct endpoint rig_peer_end(const struct rig *rig, uint16_t port)
+{
+    return rig_own_end(rig, 1, port);
+}
+
+void rig_needs_kernel(const struct rig *rig)
+{
+    if (is_stack(rig)) {
+        skip();
+    }
+}
+
+void rig_needs_loopback(const struct rig *rig)
+{
+    rig_needs_kernel(rig);
 }
 
 struct endpoint rig_listen(struct rig *rig, const struct transport_listen_options *options)
 {
     struct transport_listen_options plain = {.backlog = 64};
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_own_end(rig, is_stack(rig) ? 2 : 1, 0);
     struct failure failure;
     uint32_t listener;
     if (transport_listen(rig->transport, &address, options ? options : &plain, &listener,
@@ -331,7 +381,7 @@ int rig_open_accepted(struct rig *rig, struct rig_conn **accepted)
 {
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, NULL);
-    int fd = peer_connect(&address);
+    int fd = peer_connect(rig, &address);
     RIG_UNTIL(rig, rig_accepted(rig) != NULL);
     *accepted = rig_accepted(rig);
     return fd;
@@ -340,7 +390,7 @@ int rig_open_accepted(struct rig *rig, struct rig_conn **accepted)
 int rig_open_connected(struct rig *rig, const struct transport_conn_options *options,
                        struct rig_conn **client)
 {
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     struct rig_conn *conn = rig_connect(rig, NULL, &address, options);
@@ -351,7 +401,7 @@ int rig_open_connected(struct rig *rig, const struct transport_conn_options *opt
     return fd;
 }
 
-uint64_t time_wait_count(void)
+uint64_t time_wait_count(struct rig *rig)
 {
     char line[256];
     uint64_t count = UINT64_MAX;
@@ -365,16 +415,20 @@ uint64_t time_wait_count(void)
     }
     fclose(file);
     assert_true(count != UINT64_MAX);
-    return count;
+    return rig->transport != NULL ? count + transport_lingering(rig->transport).time_wait : count;
 }
 
-void time_wait_expect(uint64_t count)
+void time_wait_expect(struct rig *rig, uint64_t count)
 {
-    for (uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS; time_wait_count() != count;) {
+    for (uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS; time_wait_count(rig) != count;) {
         if (clock_now_ns() > end_ns) {
-            fail_msg("%" PRIu64 " TIME_WAIT, not %" PRIu64, time_wait_count(), count);
+            fail_msg("%" PRIu64 " TIME_WAIT, not %" PRIu64, time_wait_count(rig), count);
         }
-        usleep(1000);
+        if (is_stack(rig) && rig->transport != NULL) {
+            rig_poll(rig);
+        } else {
+            usleep(1000);
+        }
     }
 }
 
@@ -406,10 +460,26 @@ static int namespace_enter(void)
     return rc;
 }
 
+/* Lays a cable from the kernel to the stack. */
+static int cable_lay(void)
+{
+    static const char *const commands[] = {
+        "ip link add " PEER_INTERFACE " type veth peer name " STACK_INTERFACE,
+        "ip addr add 10.9.0.1/24 dev " PEER_INTERFACE,
+        "ip link set " PEER_INTERFACE " up",
+        "ip link set " STACK_INTERFACE " up",
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && rc == 0; i++) {
+        rc = system(commands[i]);
+    }
+    return rc;
+}
+
 static int test_setup(void **state)
 {
     const struct rig_variant *variant = *state;
-    if (namespace_enter() != 0) {
+    if (namespace_enter() != 0 || (variant->engine == TRANSPORT_STACK && cable_lay() != 0)) {
         return -1;
     }
     struct rig *rig = calloc(1, sizeof(*rig));
@@ -485,7 +555,9 @@ static size_t list_variants(struct rig_variant *variants)
     assert_int_equal(transport_open(&epoll, &config, &failure), 0);
     size_t count = add_variants(variants, 0, TRANSPORT_EPOLL, epoll);
     transport_destroy(epoll);
-    return add_variants(variants, count, TRANSPORT_URING, NULL);
+    count = add_variants(variants, count, TRANSPORT_URING, NULL);
+    variants[count++] = (struct rig_variant){.name = "stack", .engine = TRANSPORT_STACK};
+    return count;
 }
 
 int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
@@ -495,7 +567,7 @@ int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
         print_message("no network namespace can be made here: skipped\n");
         return 77;
     }
-    struct rig_variant variants[2 * (TRANSPORT_FEATURES_MAX + 1)];
+    struct rig_variant variants[2 * (TRANSPORT_FEATURES_MAX + 1) + 1];
     size_t variant_count = list_variants(variants);
     const char *only = getenv("FINWAIT_TEST_VARIANT");
     int failed = 0;
