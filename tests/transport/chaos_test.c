@@ -90,8 +90,7 @@ static void chaos_step(struct rig *rig, struct rng *rng, const struct endpoint *
         chaos_give_back(rig, rng);
     }
     if (rng_below(rng, 2)) {
-        assert_int_equal(transport_poll(rig->transport, clock_now_ns() + 100 * NS_PER_US), 0);
-        rig_check(rig);
+        rig_poll_until(rig, clock_now_ns() + 100 * NS_PER_US);
         rig_forget_closed(rig);
     }
 }

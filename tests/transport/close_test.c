@@ -376,7 +376,7 @@ static void test_destroy_resets_what_is_open_and_leaves_no_descriptor(void **sta
     struct rig *rig = *state;
     struct rig_conn *conn;
     char byte;
-    rig_needs_loopback(rig);
+    rig_needs_kernel(rig);
     uint32_t before = descriptor_count();
     rig->mode = RIG_HOLD;
     int fd = rig_open_accepted(rig, &conn);

@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "transport/stack.h"
+#include "wire/wire.h"
 
 #define PEER_INTERFACE "veth0"  /* the kernel's end of the cable */
 #define STACK_INTERFACE "veth1" /* the stack's: the kernel has no address there */
@@ -167,8 +168,72 @@ static void on_event(void *context, const struct transport_event *event)
     }
 }
 
+#define ROUTER_SLOTS 1024u
+
+/* A stack that is connected to itself: 10.10.0.2 to 10.10.0.9 lie behind a router. */
+static struct transport_stack_config looped_config(struct rig *rig)
+{
+    struct link *ends[2];
+    assert_int_equal(link_memory_pair(ends, 1500, ROUTER_SLOTS), 0);
+    rig->router = ends[1];
+    return (struct transport_stack_config){
+        .opened = ends[0],
+        .addresses = {{.family = AF_INET, .bytes = {10, 10, 0, 2}},
+                      {.family = AF_INET, .bytes = {10, 10, 0, 9}}},
+        .link_address = {.family = AF_INET, .bytes = {10, 9, 0, 2}},
+        .gateway = {.family = AF_INET, .bytes = {10, 9, 0, 1}},
+        .prefix_bits = 24,
+        .steer = LINK_STEER_REMOTE_PORT,
+        .probe_off = true,
+        .time_wait_ns = 1,
+    };
+}
+
+/* Answers an ARP request for the router, or sends a packet back to where it came from. Returns how
+ * long the answer is. */
+static uint32_t route(const struct link_frame *frame, uint8_t *answer)
+{
+    static const struct wire_mac mac = {{2, 0, 0, 0, 0, 9}};
+    struct wire_ether ether;
+    struct wire_arp arp;
+    assert_int_equal(wire_ether_parse(&ether, frame->data, frame->bytes), WIRE_OK);
+    struct wire_ether back = {.target = ether.source, .source = mac, .type = ether.type};
+    memcpy(answer, frame->data, frame->bytes);
+    wire_ether_emit(answer, &back);
+    if (ether.type == WIRE_ETHERTYPE_IPV4) {
+        return frame->bytes;
+    }
+    assert_int_equal(wire_arp_parse(&arp, ether.payload, ether.payload_bytes), WIRE_OK);
+    struct wire_arp reply = {.operation = WIRE_ARP_REPLY,
+                             .sender_mac = mac,
+                             .sender_ip = arp.target_ip,
+                             .target_mac = arp.sender_mac,
+                             .target_ip = arp.sender_ip};
+    wire_arp_emit(answer + WIRE_ETHER_BYTES, &reply);
+    return arp.target_ip == arp.sender_ip ? 0 : WIRE_ETHER_BYTES + WIRE_ARP_BYTES;
+}
+
+static void router_run(struct rig *rig)
+{
+    struct link_frame frames[LINK_BATCH_MAX];
+    struct link_slot slots[LINK_BATCH_MAX];
+    size_t room = rig->router != NULL ? link_reserve(rig->router, slots, LINK_BATCH_MAX) : 0;
+    if (room == 0) {
+        return;
+    }
+    size_t count = link_receive(rig->router, 0, frames, room);
+    size_t sent = 0;
+    for (size_t i = 0; i < count; i++) {
+        slots[sent].bytes = route(&frames[i], slots[sent].data);
+        sent += slots[sent].bytes > 0 ? 1 : 0;
+    }
+    link_send(rig->router, 0, slots, sent);
+    link_release(rig->router);
+    assert_int_equal(link_flush(rig->router, 0), 0);
+}
+
 /* The stack's end of the cable, and what it owns: 10.9.0.2 to 10.9.0.9. */
-static struct transport_stack_config stack_config(void)
+static struct transport_stack_config cable_config(void)
 {
     return (struct transport_stack_config){
         .link = LINK_PACKET,
@@ -199,7 +264,10 @@ void rig_open_config(struct rig *rig, struct transport_config config)
     config.connects = true;
     config.handler = on_event;
     config.context = rig;
-    struct transport_stack_config stack = stack_config();
+    struct transport_stack_config stack = cable_config();
+    if (rig->loops) {
+        stack = looped_config(rig);
+    }
     config.stack = &stack;
     if (transport_open(&rig->transport, &config, &failure) != 0) {
         fail_msg("%s", failure.text);
@@ -214,7 +282,9 @@ void rig_open(struct rig *rig, uint32_t conns_max)
 void rig_close(struct rig *rig)
 {
     transport_destroy(rig->transport);
+    link_destroy(rig->router);
     rig->transport = NULL;
+    rig->router = NULL;
     rig->conn_count = 0;
     rig->held_count = 0;
     memset(rig->conns, 0, sizeof(rig->conns));
@@ -230,7 +300,7 @@ struct endpoint rig_own_end(const struct rig *rig, uint8_t last, uint16_t port)
     struct endpoint own = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, last}}, .port = port};
     if (is_stack(rig)) {
         own.ip.bytes[0] = 10;
-        own.ip.bytes[1] = 9;
+        own.ip.bytes[1] = rig->loops ? 10 : 9;
     }
     return own;
 }
@@ -247,9 +317,9 @@ void rig_needs_kernel(const struct rig *rig)
     }
 }
 
-void rig_needs_loopback(const struct rig *rig)
+void rig_needs_loopback(struct rig *rig)
 {
-    rig_needs_kernel(rig);
+    rig->loops = is_stack(rig);
 }
 
 struct endpoint rig_listen(struct rig *rig, const struct transport_listen_options *options)
@@ -295,10 +365,16 @@ void rig_check(const struct rig *rig)
     }
 }
 
+void rig_poll_until(struct rig *rig, uint64_t until_ns)
+{
+    router_run(rig);
+    assert_int_equal(transport_poll(rig->transport, until_ns), 0);
+    rig_check(rig);
+}
+
 void rig_poll(struct rig *rig)
 {
-    assert_int_equal(transport_poll(rig->transport, clock_now_ns() + 5 * NS_PER_MS), 0);
-    rig_check(rig);
+    rig_poll_until(rig, clock_now_ns() + 5 * NS_PER_MS);
 }
 
 void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition)

@@ -62,6 +62,8 @@ struct rig_conn {
 struct rig {
     const struct rig_variant *variant;
     struct transport *transport;
+    struct link *router; /* of the stack that is connected to itself; NULL: on the cable */
+    bool loops;          /* rig_needs_loopback was called */
     enum rig_mode mode;
     bool release_on_closed; /* in CLOSED's handler, what is held of the connection */
     bool tolerant;          /* the handler's calls may be refused: a random test */
@@ -89,10 +91,12 @@ void rig_close(struct rig *rig);
 struct endpoint rig_own_end(const struct rig *rig, uint8_t last, uint16_t port);
 struct endpoint rig_peer_end(const struct rig *rig, uint16_t port);
 
-/* Skip the test where the engine is the stack: it is about what only a kernel has, or connects the
- * transport to itself, which no link carries. */
+/* Skips the test where the engine is the stack: it is about what only a kernel has. */
 void rig_needs_kernel(const struct rig *rig);
-void rig_needs_loopback(const struct rig *rig);
+
+/* Says that the test connects the transport to itself, before it is opened. The stack is then on a
+ * link in memory whose router sends everything back. */
+void rig_needs_loopback(struct rig *rig);
 
 /* Listens on the first own address and a port of the system's choice. `options` may be NULL: a
  * backlog of 64.
@@ -115,8 +119,9 @@ int rig_try_connect(struct rig *rig, const struct flow *flow,
     }
 void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition);
 
-/* Polls once, for 5 ms at most. */
+/* Polls once, for 5 ms at most, or until `until_ns`. */
 void rig_poll(struct rig *rig);
+void rig_poll_until(struct rig *rig, uint64_t until_ns);
 
 /* Fails the test where the handler saw a rule broken. */
 void rig_check(const struct rig *rig);
