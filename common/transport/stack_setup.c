@@ -79,10 +79,26 @@ static int open_interface(struct stack_engine *engine, const struct transport_st
 static int open_middleware(struct stack_engine *engine, const struct transport_stack_config *config,
                            struct failure *failure)
 {
-    (void)engine;
-    return config->faults == NULL && config->pcap_path == NULL
-               ? 0
-               : failure_set(failure, ENOTSUP, "this build's links have no faults and no capture");
+    struct link *over;
+    if (config->faults != NULL) {
+        int rc = link_faults_open(&over, engine->link, config->faults);
+        if (rc != 0) {
+            return failure_set(failure, -rc, "the link's faults cannot be as asked for: %s",
+                               strerror(-rc));
+        }
+        engine->link = over;
+    }
+    if (config->pcap_path != NULL) {
+        struct link_capture capture = {.path = config->pcap_path,
+                                       .snap_bytes = config->pcap_snap_bytes,
+                                       .wall_offset_ns = clock_wall_ns() - clock_now_ns()};
+        int rc = link_pcap_open(&over, engine->link, &capture, failure);
+        if (rc != 0) {
+            return rc;
+        }
+        engine->link = over;
+    }
+    return 0;
 }
 
 /* Has the interface receive frames for a MAC that is not its own, for as long as the descriptor is

@@ -249,7 +249,10 @@ static void test_a_thousand_connections_leave_nothing_behind(void **state)
         memory = i == 10 ? transport_memory_bytes(rig->transport) : memory;
     }
     assert_int_equal(descriptor_count(), descriptors);
-    assert_int_equal(transport_memory_bytes(rig->transport), memory);
+    /* The stack's index grows by cache lines with how many TIME_WAITs of a millisecond overlap: far
+     * less than a record for each connection would be. */
+    uint64_t slack = rig->variant->engine == TRANSPORT_STACK ? 16384 : 0;
+    assert_in_range(transport_memory_bytes(rig->transport), memory, memory + slack);
 }
 
 int main(void)
