@@ -36,7 +36,7 @@ static int check_address(const char *what, const struct ip_addr *ip, struct fail
 
 static uint32_t mask_of(uint8_t prefix_bits)
 {
-    return UINT32_MAX << (32u - prefix_bits);
+    return prefix_bits >= 32 ? UINT32_MAX : ~(UINT32_MAX >> prefix_bits);
 }
 
 /* Refuses an address that is not on the link, or is its broadcast address (RFC 3021: a prefix of

@@ -13,11 +13,8 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "transport/stack.h"
-#include "wire/wire.h"
-
-#define PEER_INTERFACE "veth0"  /* the kernel's end of the cable */
-#define STACK_INTERFACE "veth1" /* the stack's: the kernel has no address there */
+#include "transport/rig_stack.h"
+#include "transport/veth.h"
 
 static struct rig_conn *conn_find(struct rig *rig, uint64_t handle)
 {
@@ -168,87 +165,6 @@ static void on_event(void *context, const struct transport_event *event)
     }
 }
 
-#define ROUTER_SLOTS 1024u
-
-/* A stack that is connected to itself: 10.10.0.2 to 10.10.0.9 lie behind a router. */
-static struct transport_stack_config looped_config(struct rig *rig)
-{
-    struct link *ends[2];
-    assert_int_equal(link_memory_pair(ends, 1500, ROUTER_SLOTS), 0);
-    rig->router = ends[1];
-    return (struct transport_stack_config){
-        .opened = ends[0],
-        .addresses = {{.family = AF_INET, .bytes = {10, 10, 0, 2}},
-                      {.family = AF_INET, .bytes = {10, 10, 0, 9}}},
-        .link_address = {.family = AF_INET, .bytes = {10, 9, 0, 2}},
-        .gateway = {.family = AF_INET, .bytes = {10, 9, 0, 1}},
-        .prefix_bits = 24,
-        .steer = LINK_STEER_REMOTE_PORT,
-        .probe_off = true,
-        .time_wait_ns = 1,
-    };
-}
-
-/* Answers an ARP request for the router, or sends a packet back to where it came from. Returns how
- * long the answer is. */
-static uint32_t route(const struct link_frame *frame, uint8_t *answer)
-{
-    static const struct wire_mac mac = {{2, 0, 0, 0, 0, 9}};
-    struct wire_ether ether;
-    struct wire_arp arp;
-    assert_int_equal(wire_ether_parse(&ether, frame->data, frame->bytes), WIRE_OK);
-    struct wire_ether back = {.target = ether.source, .source = mac, .type = ether.type};
-    memcpy(answer, frame->data, frame->bytes);
-    wire_ether_emit(answer, &back);
-    if (ether.type == WIRE_ETHERTYPE_IPV4) {
-        return frame->bytes;
-    }
-    assert_int_equal(wire_arp_parse(&arp, ether.payload, ether.payload_bytes), WIRE_OK);
-    struct wire_arp reply = {.operation = WIRE_ARP_REPLY,
-                             .sender_mac = mac,
-                             .sender_ip = arp.target_ip,
-                             .target_mac = arp.sender_mac,
-                             .target_ip = arp.sender_ip};
-    wire_arp_emit(answer + WIRE_ETHER_BYTES, &reply);
-    return arp.target_ip == arp.sender_ip ? 0 : WIRE_ETHER_BYTES + WIRE_ARP_BYTES;
-}
-
-static void router_run(struct rig *rig)
-{
-    struct link_frame frames[LINK_BATCH_MAX];
-    struct link_slot slots[LINK_BATCH_MAX];
-    size_t room = rig->router != NULL ? link_reserve(rig->router, slots, LINK_BATCH_MAX) : 0;
-    if (room == 0) {
-        return;
-    }
-    size_t count = link_receive(rig->router, 0, frames, room);
-    size_t sent = 0;
-    for (size_t i = 0; i < count; i++) {
-        slots[sent].bytes = route(&frames[i], slots[sent].data);
-        sent += slots[sent].bytes > 0 ? 1 : 0;
-    }
-    link_send(rig->router, 0, slots, sent);
-    link_release(rig->router);
-    assert_int_equal(link_flush(rig->router, 0), 0);
-}
-
-/* The stack's end of the cable, and what it owns: 10.9.0.2 to 10.9.0.9. */
-static struct transport_stack_config cable_config(void)
-{
-    return (struct transport_stack_config){
-        .link = LINK_PACKET,
-        .interface = STACK_INTERFACE,
-        .addresses = {{.family = AF_INET, .bytes = {10, 9, 0, 2}},
-                      {.family = AF_INET, .bytes = {10, 9, 0, 9}}},
-        .prefix_bits = 24,
-        .probe_off = true,
-        .group = (uint32_t)getpid(),
-        .steer = LINK_STEER_REMOTE_PORT,
-        .receive_slots = 1024,
-        .transmit_slots = 512,
-    };
-}
-
 void rig_open_config(struct rig *rig, struct transport_config config)
 {
     struct failure failure;
@@ -264,10 +180,8 @@ void rig_open_config(struct rig *rig, struct transport_config config)
     config.connects = true;
     config.handler = on_event;
     config.context = rig;
-    struct transport_stack_config stack = cable_config();
-    if (rig->loops) {
-        stack = looped_config(rig);
-    }
+    struct transport_stack_config stack =
+        rig->loops ? rig_stack_looped(&rig->router) : rig_stack_on_cable();
     config.stack = &stack;
     if (transport_open(&rig->transport, &config, &failure) != 0) {
         fail_msg("%s", failure.text);
@@ -367,7 +281,7 @@ void rig_check(const struct rig *rig)
 
 void rig_poll_until(struct rig *rig, uint64_t until_ns)
 {
-    router_run(rig);
+    rig_router_run(rig->router);
     assert_int_equal(transport_poll(rig->transport, until_ns), 0);
     rig_check(rig);
 }
@@ -536,26 +450,10 @@ static int namespace_enter(void)
     return rc;
 }
 
-/* Lays a cable from the kernel to the stack. */
-static int cable_lay(void)
-{
-    static const char *const commands[] = {
-        "ip link add " PEER_INTERFACE " type veth peer name " STACK_INTERFACE,
-        "ip addr add 10.9.0.1/24 dev " PEER_INTERFACE,
-        "ip link set " PEER_INTERFACE " up",
-        "ip link set " STACK_INTERFACE " up",
-    };
-    int rc = 0;
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && rc == 0; i++) {
-        rc = system(commands[i]);
-    }
-    return rc;
-}
-
 static int test_setup(void **state)
 {
     const struct rig_variant *variant = *state;
-    if (namespace_enter() != 0 || (variant->engine == TRANSPORT_STACK && cable_lay() != 0)) {
+    if (namespace_enter() != 0 || (variant->engine == TRANSPORT_STACK && veth_lay() != 0)) {
         return -1;
     }
     struct rig *rig = calloc(1, sizeof(*rig));

@@ -4,32 +4,18 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench/lab/netns.h"
 #include "transport/stack_pair.h"
+#include "transport/veth.h"
 
-static void run(const char *command)
-{
-    if (system(command) != 0) {
-        fail_msg("failed: %s", command);
-    }
-}
-
-/* Every test has a namespace of its own: veth0 is the kernel's, 10.9.0.1; veth1 has no address. */
+/* Every test has a namespace of its own. */
 static int set_up(void **state)
 {
     (void)state;
-    if (unshare(CLONE_NEWNET) != 0) {
-        return -1;
-    }
-    run("ip link add veth0 type veth peer name veth1");
-    run("ip addr add 10.9.0.1/24 dev veth0");
-    run("ip link set veth0 up");
-    run("ip link set veth1 up");
-    return 0;
+    return unshare(CLONE_NEWNET) == 0 ? veth_lay() : -1;
 }
 
 static struct ip_addr ip(const char *text)
@@ -43,7 +29,7 @@ static struct transport_stack_config config_of(const char *first, const char *la
 {
     return (struct transport_stack_config){
         .link = LINK_PACKET,
-        .interface = "veth1",
+        .interface = VETH_STACK,
         .addresses = {ip(first), ip(last)},
         .prefix_bits = 24,
         .steer = LINK_STEER_REMOTE_PORT,
@@ -138,7 +124,7 @@ static void test_an_interface_that_is_down_is_refused(void **state)
 {
     (void)state;
     struct transport_stack_config stack = config_of("10.9.0.2", "10.9.0.2");
-    run("ip link set veth1 down");
+    assert_int_equal(veth_set_up(VETH_STACK, false), 0);
     expect_refused(&stack, ENETDOWN, "veth1");
 }
 
@@ -156,9 +142,9 @@ static void test_an_mtu_too_small_is_refused(void **state)
 {
     (void)state;
     struct transport_stack_config stack = config_of("10.9.0.2", "10.9.0.2");
-    run("ip link set veth1 mtu 575");
+    assert_int_equal(veth_set_mtu(VETH_STACK, 575), 0);
     expect_refused(&stack, EINVAL, "575");
-    run("ip link set veth1 mtu 576");
+    assert_int_equal(veth_set_mtu(VETH_STACK, 576), 0);
     struct transport *transport;
     assert_int_equal(open_stack(&transport, &stack, NULL), 0);
     transport_destroy(transport);
@@ -194,7 +180,7 @@ static void test_an_address_that_another_station_has_is_refused(void **state)
     struct station station = {.stack = config_of("10.9.0.5", "10.9.0.5")};
     struct transport_stack_config stack = config_of("10.9.0.2", "10.9.0.9");
     pthread_t thread;
-    station.stack.interface = "veth0";
+    station.stack.interface = VETH_KERNEL;
     station.stack.probe_off = true;
     station.stack.mac_given = true;
     memcpy(station.stack.mac, (const uint8_t[]){2, 0, 0, 0, 0, 0x77}, 6);
