@@ -296,7 +296,7 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
     stack_pump_advance(engine, now_ns);
     if (stack_pump_receive(engine, now_ns) > 0) {
         engine->turn_worked = true;
-        engine->spin_left = engine->config.spin_turns;
+        engine->spin_left = engine->config.spin_turns > 0 ? engine->config.spin_turns : 1;
     }
     if (engine->config.acks_apart) {
         stack_pump_send(engine, now_ns);

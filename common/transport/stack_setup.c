@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/assert.h"
+#include "base/rng.h"
 #include "transport/stack_engine.h"
 
 static void *allocate(void *context, size_t bytes)
@@ -112,11 +112,29 @@ static int open_promiscuous(struct stack_engine *engine, const struct link_inter
         setsockopt(engine->promiscuous_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member,
                    sizeof(member)) != 0) {
         return failure_set(failure, errno,
-                           "the interface cannot be made to receive for another MAC than its own: "
-                           "%s; leave the MAC out",
-                           strerror(errno));
+                           "link %s: it cannot be made to receive for another MAC than its own: "
+                           "%s; give the stack the interface's",
+                           engine->config.interface, strerror(errno));
     }
     return 0;
+}
+
+/* Stores the MAC that the stack is to have. One of its own is the same at each start, so that
+ * neighbours need not learn it anew. */
+static void choose_mac(struct stack_engine *engine, const struct link_interface *interface)
+{
+    struct transport_stack_config *config = &engine->config;
+    if (config->mac_given) {
+        return;
+    }
+    memcpy(config->mac, interface->mac, sizeof(config->mac));
+    if (!config->mac_of_interface) {
+        uint64_t word = 0;
+        memcpy(&word, interface->mac, sizeof(interface->mac));
+        word = rng_mix(word ^ rng_mix(stack_ip_of(stack_link_address(config))));
+        memcpy(config->mac, &word, sizeof(config->mac));
+        config->mac[0] = (uint8_t)((config->mac[0] & 0xfcu) | 2u);
+    }
 }
 
 static int open_link(struct stack_engine *engine, const struct transport_stack_config *config,
@@ -137,8 +155,9 @@ static int open_link(struct stack_engine *engine, const struct transport_stack_c
                            "it by ip link set mtu",
                            config->interface, interface->mtu_bytes, STACK_MTU_MIN);
     }
-    if (config->mac_given && config->opened == NULL &&
-        memcmp(config->mac, interface->mac, sizeof(interface->mac)) != 0) {
+    choose_mac(engine, interface);
+    if (config->opened == NULL &&
+        memcmp(engine->config.mac, interface->mac, sizeof(interface->mac)) != 0) {
         return open_promiscuous(engine, interface, failure);
     }
     return 0;
@@ -239,14 +258,13 @@ static void open_ether(struct stack_engine *engine)
         .gateway = config->gateway.family == AF_INET ? stack_ip_of(&config->gateway) : 0,
         .silent = config->worker != 0, /* ARP reaches every worker: one answers */
     };
-    const uint8_t *mac = config->mac_given ? config->mac : link_interface_of(engine->link)->mac;
-    memcpy(ether.mac.bytes, mac, sizeof(ether.mac.bytes));
+    memcpy(ether.mac.bytes, config->mac, sizeof(ether.mac.bytes));
     engine->memory = (struct memory){.allocate = allocate, .release = release};
     ether_init(&engine->ether, &ether, &engine->memory, engine->base.now_ns);
 }
 
 /* Names the addresses' owner to other processes of this network namespace: two stacks on one
- * interface have its MAC both, and ARP cannot tell them apart. Abstract sockets are a namespace's
+ * interface do not hear each other's ARP. Abstract sockets are a namespace's
  * own, and go with the process. */
 static int take_lock(struct stack_engine *engine, const struct transport_stack_config *config,
                      struct failure *failure)

@@ -1,9 +1,12 @@
 /* What the stack engine refuses, each with one clear line, and what it shares a link with: over a
  * veth pair whose one end is the kernel's. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -211,6 +214,56 @@ static void test_a_second_stack_on_one_interface_is_refused_until_the_first_ends
     transport_destroy(second);
 }
 
+/* ARP's entry in the kernel says which MAC the stack has. */
+static void expect_mac(const struct transport_stack_config *stack, const char *mac)
+{
+    struct transport *transport;
+    char line[256];
+    char seen[64] = "";
+    assert_int_equal(open_stack(&transport, stack, NULL), 0);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons(9)};
+    target.sin_addr.s_addr = htonl(0x0a090002);
+    assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&target, sizeof(target)), 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(transport_poll(transport, clock_now_ns() + 5 * NS_PER_MS), 0);
+    }
+    FILE *file = fopen("/proc/net/arp", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "10.9.0.2 ", 9) == 0) {
+            assert_int_equal(sscanf(line, "%*s %*s %*s %63s", seen), 1);
+        }
+    }
+    fclose(file);
+    close(fd);
+    transport_destroy(transport);
+    if (mac != NULL) {
+        assert_string_equal(seen, mac);
+    } else {
+        assert_int_equal(strtoul(seen, NULL, 16) & 3, 2); /* locally administered, of one station */
+    }
+}
+
+static void test_the_stack_has_a_mac_of_its_own_the_interfaces_or_the_one_given(void **state)
+{
+    (void)state;
+    struct transport_stack_config stack = config_of("10.9.0.2", "10.9.0.2");
+    struct link_interface interface;
+    char own[18];
+    stack.probe_off = true;
+    assert_int_equal(link_interface_read(VETH_STACK, &interface, NULL), 0);
+    const uint8_t *mac = interface.mac;
+    snprintf(own, sizeof(own), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+             mac[4], mac[5]);
+    expect_mac(&stack, NULL);
+    stack.mac_of_interface = true;
+    expect_mac(&stack, own);
+    stack.mac_given = true;
+    memcpy(stack.mac, (const uint8_t[]){2, 0, 0, 0, 0, 0x55}, 6);
+    expect_mac(&stack, "02:00:00:00:00:55");
+}
+
 static void test_auto_never_takes_the_stack(void **state)
 {
     (void)state;
@@ -236,6 +289,7 @@ int main(void)
         TEST(test_an_mtu_too_small_is_refused),
         TEST(test_an_address_that_another_station_has_is_refused),
         TEST(test_a_second_stack_on_one_interface_is_refused_until_the_first_ends),
+        TEST(test_the_stack_has_a_mac_of_its_own_the_interfaces_or_the_one_given),
         TEST(test_auto_never_takes_the_stack),
     };
     struct failure failure;
