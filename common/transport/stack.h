@@ -2,7 +2,10 @@
  *
  * Layer: L4; part of the transport's public face. One transport is one host with one link, in one
  * thread: several workers open one each, with the same configuration but for `worker`, and share
- * nothing. The link gives each its own segments (link_steer), and ports keep them apart.
+ * nothing. The link gives each its own segments (link_steer), and ports keep them apart: a client's
+ * worker may only use source ports with port % workers == worker (others fail in set-up,
+ * EADDRNOTAVAIL). Workers are opened one after the other, worker 0 first (link.h says why);
+ * link_drop_rights may follow.
  *
  * What of transport.h does not apply: IPv6 (-EAFNOSUPPORT), Fast Open (counted as option_failed and
  * done without), steer_cpus (the link steers). A flow's source must be one of `addresses`; a source
