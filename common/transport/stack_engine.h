@@ -261,6 +261,9 @@ uint64_t stack_report_memory(const struct transport *transport);
 void stack_report_census(const struct transport *transport, struct tcp_state_counts *counts,
                          struct tcp_transitions *transitions);
 struct transport_lingering stack_report_lingering(const struct transport *transport);
+/* Prints the link, on `interface` (NULL: on none), and the addresses. */
+void stack_report_print(const struct transport *transport, const char *interface, FILE *out);
+
 size_t stack_report_views(struct transport *transport, struct transport_view *views, size_t max);
 
 #endif

@@ -45,6 +45,25 @@ size_t stack_report_features(const struct transport *transport, struct transport
     return 0;
 }
 
+void stack_report_print(const struct transport *transport, const char *interface, FILE *out)
+{
+    const struct stack_engine *engine = (const struct stack_engine *)transport;
+    const struct transport_stack_config *config = &engine->config;
+    char first[IP_TEXT_MAX];
+    char last[IP_TEXT_MAX];
+    char link[IP_TEXT_MAX];
+    const uint8_t *mac = config->mac;
+    if (interface != NULL) {
+        fprintf(out, "link: %s on %s%s, MTU %u\n", link_kind_name(config->link), interface,
+                config->blocks ? " in blocks (TPACKET_V3)" : "",
+                link_interface_of(engine->link)->mtu_bytes);
+    }
+    fprintf(out, "addresses: %s to %s, %s/%u on the link, MAC %02x:%02x:%02x:%02x:%02x:%02x\n",
+            ip_format(&config->addresses.first, first), ip_format(&config->addresses.last, last),
+            ip_format(stack_link_address(config), link), config->prefix_bits, mac[0], mac[1],
+            mac[2], mac[3], mac[4], mac[5]);
+}
+
 uint64_t stack_report_memory(const struct transport *transport)
 {
     const struct stack_engine *engine = (const struct stack_engine *)transport;

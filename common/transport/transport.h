@@ -263,7 +263,8 @@ uint64_t transport_feature_find(const char *name);
 const char *transport_feature_state_name(enum transport_feature_state state);
 
 /* Opens what a run with this configuration would (its engine may be AUTO here, its handler is not
- * used), and prints kernel, liburing, engine and features. Returns 0 or -errno with the text set.
+ * used), and prints kernel, liburing, engine, features, and for the stack its link and addresses.
+ * Returns 0 or -errno with the text set.
  */
 int transport_features_print(const struct transport_config *config, FILE *out,
                              struct failure *failure);

@@ -39,17 +39,11 @@ static struct transport_stack_config config_of(const char *first, const char *la
     };
 }
 
-static void ignore_event(void *context, const struct transport_event *event)
-{
-    (void)context;
-    (void)event;
-}
-
 static int open_stack(struct transport **transport, const struct transport_stack_config *stack,
                       struct failure *failure)
 {
     struct transport_config config = {
-        .engine = TRANSPORT_STACK, .conns_max = 4, .stack = stack, .handler = ignore_event};
+        .engine = TRANSPORT_STACK, .conns_max = 4, .stack = stack, .handler = pair_ignore};
     return transport_open(transport, &config, failure);
 }
 

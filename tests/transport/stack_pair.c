@@ -37,6 +37,19 @@ static void note(struct pair_end *end, const struct transport_event *event)
     }
 }
 
+static void keep(const struct pair_end *end, const struct transport_buffer *buffer)
+{
+    if (end->keep != NULL && end->received_bytes + buffer->size <= end->keep_bytes) {
+        memcpy(end->keep + end->received_bytes, buffer->data, buffer->size);
+    }
+}
+
+void pair_ignore(void *context, const struct transport_event *event)
+{
+    (void)context;
+    (void)event;
+}
+
 /* Nothing may jump out of transport_poll: a test learns by what was counted. */
 static void on_event(void *context, const struct transport_event *event)
 {
@@ -50,6 +63,7 @@ static void on_event(void *context, const struct transport_event *event)
         note(end, event);
     }
     if (event->type == TRANSPORT_DATA) {
+        keep(end, &event->buffer);
         end->received_bytes += event->buffer.size;
         if (end->echoes) {
             (void)transport_send_buffer(end->transport, event->conn, &event->buffer);

@@ -30,6 +30,8 @@ struct pair_end {
     enum transport_phase phase;
     int error;
     bool echoes;
+    uint8_t *keep; /* bytes received go here, as far as there is room; NULL: nowhere */
+    size_t keep_bytes;
     const char *say; /* to be sent on CONNECTED; NULL: nothing */
     bool close_on[PAIR_EVENT_TYPES];
     enum transport_close_how close_how;
@@ -56,6 +58,7 @@ void pair_connect(struct pair *pair, uint16_t port);
 int pair_try_connect(struct pair *pair, const struct flow *flow);
 
 void pair_poll(struct pair *pair);
+void pair_ignore(void *context, const struct transport_event *event);
 void pair_wait(struct pair *pair, uint64_t end_ns, const char *condition);
 #define PAIR_PATIENCE_NS (30 * NS_PER_SEC)
 #define PAIR_UNTIL(pair, condition)                                                                \
