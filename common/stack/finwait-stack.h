@@ -77,7 +77,8 @@ enum fws_feature { /* bits of fws_config.features_off */
                    FWS_PATH_MTU = 1 << 3,   /* believing ICMP "fragmentation needed" */
                    FWS_REASSEMBLY = 1 << 4, /* of IP fragments; off: they are refused and counted */
                    FWS_DELAYED_ACK =
-                       1 << 5, /* off: every segment with data is acknowledged at once */
+                       1 << 5,           /* off: every segment with data is acknowledged at once */
+                   FWS_FIN_ACK = 1 << 6, /* at once; off: a FIN's ACK waits as that of data does */
 };
 
 struct fws_config {
@@ -116,6 +117,9 @@ struct fws_config {
     uint32_t iss_offset;            /* added to every initial sequence number: to test wraps */
     uint32_t timestamp_offset;      /* added to every timestamp: to test wraps */
     struct fws_allocator allocator; /* zeroed: malloc and free */
+    struct fws_addr address_last;   /* given: the host owns address to address_last instead */
+    uint16_t port_modulus;          /* of random source ports only those that leave ... */
+    uint16_t port_residue;          /* ... this when divided by the modulus; 0: any */
 };
 
 /* Makes a host. Returns 0, -EINVAL (a field out of its range), -EAFNOSUPPORT or -ENOMEM. */
@@ -176,6 +180,10 @@ struct fws_options {
     uint32_t send_buffer_bytes;    /* 0: the host's */
     uint32_t receive_buffer_bytes; /* 0: the host's */
     uint64_t fin_wait_2_ns;        /* 0: the host's */
+    /* 1: once fws_close was called and our FIN is acknowledged nothing is kept, as TCP_LINGER2 -1
+     * does; what the peer still sends is answered by an RST. Where the peer was acknowledged
+     * before, it is reset. A TIME_WAIT that began before fws_close stays. */
+    uint8_t no_time_wait;
 };
 
 /* Listens. An address of version 0 means every address of the host. `backlog` bounds connections

@@ -124,11 +124,28 @@ static bool complete_handshake(struct tcp *tcp, const struct tcp_arrival *arriva
     return true;
 }
 
+/* DEVIATION from RFC 9293 section 3.6: the user wants no TIME_WAIT, and has closed. Linux's
+ * TCP_LINGER2 -1. The peer's own FIN, in this segment or later, finds no connection. */
+static void leave_without_time_wait(struct tcp *tcp, const struct tcp_arrival *arrival,
+                                    struct tcb *tcb)
+{
+    tcp_count(tcp, TCP_COUNTER_closed_no_time_wait);
+    tcb_finish(tcp, tcb, 0);
+    if (arrival->segment->flags & WIRE_FIN || arrival->segment->payload_bytes > 0) {
+        reply_reset(tcp, arrival);
+    }
+}
+
 /* What an ACK of our FIN does to the state. Returns whether the record goes on. */
-static bool move_by_fin_ack(struct tcp *tcp, struct tcb *tcb)
+static bool move_by_fin_ack(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
 {
     if (!is_fin_acked(tcb)) {
         return true;
+    }
+    if ((tcb->flags & (TCB_NO_TIME_WAIT | TCB_ORPHAN)) == (TCB_NO_TIME_WAIT | TCB_ORPHAN) &&
+        tcb->state != TCP_STATE_LAST_ACK) {
+        leave_without_time_wait(tcp, arrival, tcb);
+        return false;
     }
     if (tcb->state == TCP_STATE_FIN_WAIT_1) {
         state_set(tcp, tcb, TCP_STATE_FIN_WAIT_2);
@@ -174,5 +191,5 @@ bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struc
     } else if (is_dup && segment->ack == tcb->snd_una) {
         recovery_on_duplicate(tcp, tcb);
     }
-    return move_by_fin_ack(tcp, tcb);
+    return move_by_fin_ack(tcp, arrival, tcb);
 }

@@ -84,6 +84,7 @@ int options_apply(struct tcp *tcp, struct tcb *tcb, const struct tcp_options *op
     apply_flag(tcb, TCB_NODELAY, options->nodelay);
     apply_flag(tcb, TCB_LINGER_RST, options->linger_rst);
     apply_flag(tcb, TCB_QUICKACK, options->quickack);
+    apply_flag(tcb, TCB_NO_TIME_WAIT, options->no_time_wait);
     if (tcb->extra != NULL) {
         apply_extra(tcp, tcb->extra, options);
         if (tcb_is_synchronized(tcb)) {
@@ -119,6 +120,7 @@ int tcp_get_options(struct tcp *tcp, uint64_t conn, struct tcp_options *options)
     *options = (struct tcp_options){.nodelay = tcb_has(tcb, TCB_NODELAY),
                                     .linger_rst = tcb_has(tcb, TCB_LINGER_RST),
                                     .quickack = tcb_has(tcb, TCB_QUICKACK),
+                                    .no_time_wait = tcb_has(tcb, TCB_NO_TIME_WAIT),
                                     .mss = tcb->mss};
     options->send_buffer_bytes = options_send_limit(tcp, tcb);
     options->receive_buffer_bytes = options_receive_limit(tcp, tcb);

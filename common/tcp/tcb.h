@@ -66,7 +66,7 @@ enum tcb_flag {
     TCB_ECN_ECHO = 1u << 26,     /* CE was seen: ECE on every ACK until CWR */
     TCB_ECN_REDUCED = 1u << 27,  /* CWR goes on the next new data */
     TCB_FORCE = 1u << 28,        /* the override timer let a small segment go */
-    TCB_SEND_BLOCKED = 1u << 29, /* the user was told that the send buffer is full */
+    TCB_NO_TIME_WAIT = 1u << 29, /* an orphan whose FIN is acknowledged goes at once */
     TCB_FIN_EARLY = 1u << 30,    /* the peer's FIN came before data: at extra->fin_seq */
 };
 

@@ -208,13 +208,24 @@ static void refuse_after_close(struct tcp *tcp, struct tcb *tcb)
     tcb_finish(tcp, tcb, 0);
 }
 
+/* At once; or, made to send what Linux sends, with the FIN that is likely to follow. Outside of
+ * ESTABLISHED nobody waits for a close. */
+static void acknowledge_fin(struct tcp *tcp, struct tcb *tcb)
+{
+    if (tcp->config.fin_ack || tcb->state != TCP_STATE_ESTABLISHED) {
+        output_ack(tcp, tcb);
+    } else {
+        timer_ack_start(tcp, tcb);
+    }
+}
+
 /* Eighth: the FIN, once everything before it is here. Returns whether the record goes on. */
 static bool fin_process(struct tcp *tcp, struct tcb *tcb)
 {
     tcb->flags = (tcb->flags & ~(uint32_t)TCB_FIN_EARLY) | TCB_FIN_RECEIVED;
     tcb->rcv_nxt++;
     tcb->rcv_edge = seq_max(tcb->rcv_edge, tcb->rcv_nxt);
-    output_ack(tcp, tcb);
+    acknowledge_fin(tcp, tcb);
     event_raise(tcp, tcb, TCP_READABLE | TCP_PEER_FIN);
     if (tcb->state == TCP_STATE_ESTABLISHED) {
         state_set(tcp, tcb, TCP_STATE_CLOSE_WAIT);

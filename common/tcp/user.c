@@ -258,6 +258,11 @@ static void close_record(struct tcp *tcp, struct tcb *tcb)
         abort_record(tcp, tcb);
         return;
     }
+    if (tcb->state == TCP_STATE_FIN_WAIT_2 && tcb_has(tcb, TCB_NO_TIME_WAIT)) {
+        tcp_count(tcp, TCP_COUNTER_closed_no_time_wait);
+        abort_record(tcp, tcb); /* our FIN was acknowledged before: the peer has to be told */
+        return;
+    }
     tcb->flags |= TCB_ORPHAN;
     event_forget(tcp, tcb);
     queue_fin(tcp, tcb);
