@@ -31,7 +31,7 @@ void tcb_list_remove(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb)
 
 /* The user's position in the sequence space is behind rcv_nxt by what is queued (and by the FIN,
  * which is no byte). */
-static bool urgent_is_ahead(const struct tcb *tcb)
+bool event_urgent_is_ahead(const struct tcb *tcb)
 {
     uint32_t read_to = tcb->rcv_nxt - tcb->rcv.count - (tcb_has(tcb, TCB_FIN_RECEIVED) ? 1u : 0u);
     return tcb->extra != NULL && tcb->extra->rcv_urgent && seq_gt(tcb->extra->rcv_up, read_to);
@@ -61,7 +61,7 @@ uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb)
     if (tcb_has(tcb, TCB_FIN_RECEIVED)) {
         ready |= TCP_PEER_FIN;
     }
-    if (urgent_is_ahead(tcb)) {
+    if (event_urgent_is_ahead(tcb)) {
         ready |= TCP_URGENT;
     }
     if (tcb->error != 0) {

@@ -19,7 +19,8 @@ struct tcb_extra *tcb_need_extra(struct tcp *tcp, struct tcb *tcb)
         tcp_count(tcp, TCP_COUNTER_memory_refused);
         return NULL;
     }
-    tcb->extra->recovery_point = tcb->extra->resend_nxt = tcb->extra->ecn_point = tcb->snd_una;
+    tcb->extra->resend_nxt = tcb->extra->ecn_point = tcb->snd_una;
+    tcb->extra->recovery_point = tcb->snd_una - 1; /* the next loss is the first */
     return tcb->extra;
 }
 

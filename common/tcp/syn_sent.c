@@ -29,7 +29,9 @@ static void input_reset(struct tcp *tcp, const struct wire_tcp *segment, struct 
     }
 }
 
-/* RFC 3168 section 6.1.1: a SYN-ACK with ECE and without CWR agrees to ECN. */
+/* RFC 3168 section 6.1.1: a SYN-ACK with ECE and without CWR agrees to ECN, and so do SYNs that
+ * cross. Once our SYN went out without asking too, the peer may have seen only that: no ECT then
+ * ("has sent no non-ECN-setup SYN"), while the peer, which may not know, still gets its echoes. */
 static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     uint8_t both = WIRE_ECE | WIRE_CWR;
@@ -37,6 +39,7 @@ static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, stru
     uint8_t wanted = is_syn_ack ? WIRE_ECE : both;
     if (tcp->config.ecn && (segment->flags & both) == wanted) {
         tcb->flags |= TCB_ECN;
+        tcb->flags |= tcb_has(tcb, TCB_SYN_LOST) ? TCB_NO_ECT : 0u;
     }
 }
 

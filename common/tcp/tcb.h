@@ -70,6 +70,9 @@ enum tcb_flag {
     TCB_FIN_EARLY = 1u << 30,    /* the peer's FIN came before data: at extra->fin_seq */
 };
 
+/* The 32nd, which is no int as an enumerator must be: marks are echoed, but none is asked for. */
+#define TCB_NO_ECT (UINT32_C(1) << 31)
+
 /* Bits of tcb.timers: which deadlines run. */
 enum tcb_timer {
     TCB_TIMER_RESEND = 1 << 0,
@@ -479,6 +482,7 @@ uint32_t timer_rto_us(const struct tcp *tcp, const struct tcb *tcb);
 void event_raise(struct tcp *tcp, struct tcb *tcb, uint32_t bits);
 void event_raise_listener(struct tcp *tcp, uint16_t number);
 void event_forget(struct tcp *tcp, struct tcb *tcb);
+bool event_urgent_is_ahead(const struct tcb *tcb);
 uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb);
 void tcb_list_push(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb);
 void tcb_list_remove(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb);

@@ -166,6 +166,15 @@ static int64_t recv_empty(const struct tcb *tcb)
     return tcb->state == TCP_STATE_CLOSED ? -ENOTCONN : -EAGAIN;
 }
 
+/* A mark that was read past is done with: left where it is, it would lie ahead again 2^31 bytes
+ * later. */
+static void forget_urgent(struct tcb *tcb)
+{
+    if (tcb->extra != NULL && tcb->extra->rcv_urgent && !event_urgent_is_ahead(tcb)) {
+        tcb->extra->rcv_urgent = false;
+    }
+}
+
 int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
 {
     struct tcb *tcb = tcb_find(tcp, conn);
@@ -178,6 +187,7 @@ int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
     }
     ring_copy(&tcb->rcv, 0, data, count);
     ring_consume(&tcp->rings, &tcb->rcv, count, tcb_receive_reach(tcb));
+    forget_urgent(tcb);
     tcb->reported &= (uint8_t)event_ready(tcp, tcb);
     if (tcb_has(tcb, TCB_ON_WIRE) && !tcb_has(tcb, TCB_FIN_RECEIVED) &&
         segment_window_update(tcp, tcb) > 0) {

@@ -47,11 +47,16 @@ void checker_forget(struct half *half)
 {
     struct half fresh = {.host = half->host,
                          .event = half->event,
+                         .arrived = half->arrived,
+                         .arrived_rst = half->arrived_rst,
+                         .arrived_empty = half->arrived_empty,
+                         .sent_empty = half->sent_empty,
                          .app = half->app,
                          .syn_next = half->syn_next,
                          .forgotten = true,
                          .instances = half->instances};
     memcpy(fresh.syns, half->syns, sizeof(fresh.syns));
+    memcpy(fresh.arrivals, half->arrivals, sizeof(fresh.arrivals)); /* still to be answered */
     *half = fresh;
 }
 

@@ -6,6 +6,21 @@
 
 #include "sim/checker_private.h"
 
+static bool asks_for_ecn(uint8_t flags)
+{
+    return (flags & (PACKET_ECE | PACKET_CWR)) == (PACKET_ECE | PACKET_CWR);
+}
+
+/* RFC 3168 6.1.1: ECT only from an end that sent an ECN-setup SYN or SYN-ACK and no other, and to
+ * which one came. So a SYN that crosses ours agrees as its SYN-ACK would. */
+static bool agrees_on_ecn(const struct half *own, const struct seen_syn *syn)
+{
+    bool is_setup = (syn->flags & PACKET_ACK)
+                        ? (syn->flags & (PACKET_ECE | PACKET_CWR)) == PACKET_ECE
+                        : asks_for_ecn(syn->flags);
+    return !own->sent_plain_syn && is_setup;
+}
+
 /* Begins an instance: all that was known of the last one goes, but for what a late answer of the
  * peer's may still refer to. */
 static void opening_begin(struct half *own, enum half_phase phase, const struct packet *packet)
@@ -24,18 +39,20 @@ static void opening_begin(struct half *own, enum half_phase phase, const struct 
                          .previous_instance = own->now.instance};
     memcpy(fresh.syns, own->syns, sizeof(fresh.syns));
     memcpy(fresh.arrivals, own->arrivals, sizeof(fresh.arrivals));
-    fresh.now = (struct opening){.iss = packet->seq, .instance = fresh.instances};
+    fresh.now =
+        (struct opening){.iss = packet->seq, .instance = fresh.instances, .tsval = packet->tsval};
     fresh.snd_max = packet->seq + 1;
     fresh.offered = packet->options;
     fresh.wscale = packet->wscale;
     fresh.mss = packet->mss;
     fresh.syn_window = packet->window;
     fresh.syn_flags = packet->flags;
-    fresh.tsval_first = packet->tsval;
     fresh.tsval_last = packet->tsval;
     fresh.urgent_last = packet->seq;
     if (phase == HALF_ACTIVE) {
         fresh.app = own->app; /* told before the SYN; a passive end's comes with fws_accept */
+        fresh.opened_by = own->app.owner;
+        fresh.sent_plain_syn = !asks_for_ecn(packet->flags);
     }
     *own = fresh;
 }
@@ -60,9 +77,7 @@ static void opening_agree(struct half *own, const struct seen_syn *syn)
     }
     own->ack_max = syn->seq + 1;
     own->edge_advertised = syn->seq + 1 + own->syn_window;
-    bool asked = (own->syn_flags & (PACKET_ECE | PACKET_CWR)) == (PACKET_ECE | PACKET_CWR);
-    bool granted = (syn->flags & (PACKET_ECE | PACKET_CWR)) == PACKET_ECE;
-    own->ecn_on = asked && granted && (syn->flags & PACKET_ACK);
+    own->ecn_on = agrees_on_ecn(own, syn);
 }
 
 static bool timestamps_went_back(const struct half *own, const struct packet *packet)
@@ -89,8 +104,8 @@ static bool opening_again(const struct judgement *judgement)
     if (seq_distance(packet->tsval, own->tsval_last) > 0) {
         own->tsval_last = packet->tsval;
     }
-    if (seq_distance(packet->tsval, own->tsval_first) < 0) {
-        own->tsval_first = packet->tsval;
+    if (seq_distance(packet->tsval, own->now.tsval) < 0) {
+        own->now.tsval = packet->tsval;
     }
     own->syn_window = packet->window;
     if (own->phase == HALF_PASSIVE && (packet->flags & PACKET_ECE)) {
@@ -111,6 +126,7 @@ bool opening_syn(const struct judgement *judgement)
         return judgement_fail(judgement, RULE_content, "data on a SYN: there is no Fast Open");
     }
     if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
+        own->sent_plain_syn |= !asks_for_ecn(packet->flags);
         return opening_again(judgement);
     }
     opening_begin(own, HALF_ACTIVE, packet);
@@ -169,7 +185,6 @@ static bool opening_crossed(const struct judgement *judgement, const struct seen
         opening_agree(own, syn);
         own->offered = offered;
     }
-    own->ecn_on |= (judgement->packet->flags & PACKET_ECE) != 0;
     return opening_again(judgement);
 }
 

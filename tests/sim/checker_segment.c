@@ -23,10 +23,10 @@ static bool check_timestamps(const struct judgement *judgement)
     own->tsval_last = packet->tsval;
     const struct half *peer = judgement->peer;
     if (peer_is_present(judgement) && peer->timestamps_on &&
-        (seq_distance(packet->tsecr, peer->tsval_first) < 0 ||
+        (seq_distance(packet->tsecr, peer->now.tsval) < 0 ||
          seq_distance(packet->tsecr, peer->tsval_last) > 0)) {
         return judgement_fail(judgement, RULE_timestamp_echo, "TSecr %u, peer sent %u to %u",
-                              packet->tsecr, peer->tsval_first, peer->tsval_last);
+                              packet->tsecr, peer->now.tsval, peer->tsval_last);
     }
     return true;
 }

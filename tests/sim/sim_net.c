@@ -201,7 +201,7 @@ bool net_is_safe(struct sim *sim, const struct slot *slot)
     }
     bool both = from->timestamps_on && (packet->options & PACKET_HAS_TIMESTAMPS);
     return both && !(packet->flags & (PACKET_RST | PACKET_SYN)) &&
-           seq_distance(packet->tsval, from->tsval_first) < 0; /* old by PAWS */
+           seq_distance(packet->tsval, from->now.tsval) < 0; /* old by PAWS */
 }
 
 /* Finds the fault that the plan has for this packet, if any. */

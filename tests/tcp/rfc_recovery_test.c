@@ -90,6 +90,38 @@ static void three_duplicate_acks_send_the_lost_segment_again_without_the_timer(v
     fixture_end(&f);
 }
 
+static void echoes_of_what_was_sent_again_in_vain_are_no_loss(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 6582 section 3.2 step 2 and section 4 */
+    f.peer_sack = false;
+    established_without_timestamps(&f);
+    send_flight(&f, 8);
+    assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = MSS);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 2u * MSS); /* the ACKs were late, no data lost */
+    fixture_drain(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
+    fixture_drain(&f);
+    fixture_write(&f, 3u * MSS);
+    uint32_t sent = (uint32_t)fixture_drain(&f);
+    assert_true(sent >= 2);
+    for (uint32_t i = 0; i < 4; i++) {
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
+        while (fixture_fetch(&f)) {
+            assert_true(f.last.bytes == 0 || f.last.seq > 1u + 8u * MSS);
+        }
+    }
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 9u * MSS);
+    fixture_drain(&f);
+    for (uint32_t i = 0; i < 3; i++) {
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 9u * MSS);
+    }
+    RECV(&f, .flags = ACK, .seq = 1u + 9u * MSS, .ack = 1, .bytes = MSS);
+    fixture_end(&f);
+}
+
 static void an_ack_with_data_or_another_window_is_no_duplicate(void **state)
 {
     (void)state;
@@ -404,6 +436,7 @@ int main(void)
         cmocka_unit_test(the_initial_window_is_kept_after_one_lost_syn_and_not_after_two),
         cmocka_unit_test(slow_start_grows_by_a_segment_for_each_that_is_acknowledged),
         cmocka_unit_test(three_duplicate_acks_send_the_lost_segment_again_without_the_timer),
+        cmocka_unit_test(echoes_of_what_was_sent_again_in_vain_are_no_loss),
         cmocka_unit_test(an_ack_with_data_or_another_window_is_no_duplicate),
         cmocka_unit_test(a_partial_ack_sends_the_next_hole_at_once),
         cmocka_unit_test(sack_is_used_only_where_both_permit_it),
