@@ -128,8 +128,41 @@ static void send_cookie(struct tcp *tcp, struct half_open *entry)
     send_synack(tcp, entry, ts_val);
 }
 
-void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
-                      uint32_t iss)
+/* Enters a record in the index, in the place of the one in TIME_WAIT where there is one. */
+static bool enter_index(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record,
+                        uint32_t former)
+{
+    uint32_t ref = index_ref(INDEX_HALF_OPEN, record);
+    if (former != INDEX_NONE) {
+        index_replace(&tcp->index, arrival->hash, former, ref);
+        time_wait_release(tcp, index_ref_record(former));
+        return true;
+    }
+    if (index_insert(&tcp->index, arrival->hash, ref) < 0) {
+        tcp_count(tcp, TCP_COUNTER_memory_refused);
+        pool_release(&tcp->half_open, record);
+        return false;
+    }
+    return true;
+}
+
+/* There is no room for a record, or none is wanted. Without a cookie the SYN might never have come:
+ * a former connection stays in TIME_WAIT. */
+static bool create_without_record(struct tcp *tcp, struct half_open *fresh, uint32_t former)
+{
+    if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
+        tcp_count(tcp, TCP_COUNTER_syns_dropped_cache_full);
+        return false;
+    }
+    if (former != INDEX_NONE) {
+        time_wait_drop(tcp, index_ref_record(former));
+    }
+    send_cookie(tcp, fresh);
+    return true;
+}
+
+bool half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
+                      uint32_t iss, uint32_t former)
 {
     struct half_open fresh;
     fill_entry(tcp, &fresh, arrival, listener);
@@ -139,23 +172,17 @@ void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16
         entry = pool_alloc(&tcp->half_open, &record);
     }
     if (entry == NULL) {
-        if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
-            tcp_count(tcp, TCP_COUNTER_syns_dropped_cache_full);
-        } else {
-            send_cookie(tcp, &fresh);
-        }
-        return;
+        return create_without_record(tcp, &fresh, former);
     }
     *entry = fresh;
     entry->iss = iss;
-    if (index_insert(&tcp->index, arrival->hash, index_ref(INDEX_HALF_OPEN, record)) < 0) {
-        tcp_count(tcp, TCP_COUNTER_memory_refused);
-        pool_release(&tcp->half_open, record);
-        return;
+    if (!enter_index(tcp, arrival, record, former)) {
+        return false;
     }
     state_count(tcp, TCP_STATE_LISTEN, TCP_STATE_SYN_RECEIVED);
     list_append(tcp, entry, record);
     send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+    return true;
 }
 
 /* Frees the record only; the index entry is the caller's. */

@@ -397,8 +397,10 @@ void listener_enqueue(struct tcp *tcp, struct tcb *tcb);
 void listener_close(struct tcp *tcp, uint16_t number);
 
 /* half_open.c */
-void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
-                      uint32_t iss);
+/* Answers a SYN; false: there is no room. `former` is what has the 4-tuple, a record in TIME_WAIT
+ * that goes for it, or INDEX_NONE. */
+bool half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
+                      uint32_t iss, uint32_t former);
 void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record);
 bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener);
 void half_open_expire(struct tcp *tcp);

@@ -28,6 +28,7 @@ struct opening {
     uint32_t instance;
     uint32_t peer_instance;
     uint32_t tsval; /* the first: nothing older can be an echo of it */
+    bool ecn;       /* a passive end's answer granted it */
 };
 
 /* A SYN that came to this end. */
