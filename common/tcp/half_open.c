@@ -2,7 +2,9 @@
  * until the handshake is complete; a full cache costs nothing more. */
 #include "tcp/tcb.h"
 
-#define HALF_OPEN_OPTIONS (TCB_TIMESTAMPS | TCB_SACK | TCB_WINDOW_SCALING | TCB_ECN)
+/* Beside TCB_TIMESTAMPS to TCB_ECN in a record's flags: nobody knows which SYN-ACK will be
+ * answered, or when it was sent. */
+#define UNTIMED 0x80u
 
 static struct half_open *record_at(const struct tcp *tcp, uint32_t record)
 {
@@ -262,6 +264,19 @@ static uint16_t scaled_window(const struct tcp *tcp, const struct half_open *ent
     return (uint16_t)((syn_window(receive_bytes) + (1u << scale) - 1u) >> scale);
 }
 
+/* RFC 6298 2.2: the SYN-ACK's round trip is the first sample, unless it was sent twice. With
+ * timestamps the ACK says as much itself. */
+static void time_synack(const struct tcp *tcp, const struct half_open *entry, struct tcb *tcb)
+{
+    bool is_known = entry->retries == 0 && (entry->flags & (UNTIMED | TCB_TIMESTAMPS)) == 0;
+    if (is_known) {
+        uint32_t sent_ms = entry->deadline_ms - tcp->synack_delay_ms[0] - 1u;
+        tcb->flags |= TCB_RTT_TIMED;
+        tcb->rtt_seq = entry->iss;
+        tcb->rtt_at_us = (uint32_t)(tcp->now_ns / NS_PER_US) - (tcp->now_ms - sent_ms) * 1000u;
+    }
+}
+
 /* Makes the live record of a handshake whose last ACK is here, as it stood before that ACK: the
  * steps of section 3.10.7.4 do the rest, as they do for a simultaneous open. */
 static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
@@ -297,6 +312,7 @@ static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
     tcb->last_ack_sent = tcb_has(tcb, TCB_TIMESTAMPS) ? tcb->rcv_nxt : tcb->last_ack_sent;
     tcb->snd_wnd = tcb->snd_wnd_max = entry->window;
     tcb->snd_wl1 = entry->irs;
+    time_synack(tcp, entry, tcb);
     return tcb;
 }
 
@@ -364,6 +380,7 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
         if ((segment->flags & (WIRE_ECE | WIRE_CWR)) == 0) {
             entry->flags &= (uint8_t)~TCB_ECN;
         }
+        entry->flags |= UNTIMED;
         send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
     } else if (length > 0 || bare_is_answered(tcp, &entry->answered)) {
         send_ack(tcp, entry);
@@ -446,7 +463,7 @@ static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, stru
     entry->mss = syn.mss;
     entry->window = segment->window;
     entry->wscale = syn.wscale;
-    entry->flags = (uint8_t)flags;
+    entry->flags = (uint8_t)(flags | UNTIMED);
     return true;
 }
 

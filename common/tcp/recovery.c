@@ -103,6 +103,16 @@ static uint64_t now_us(const struct tcp *tcp)
     return tcp->now_ns / NS_PER_US;
 }
 
+/* RFC 3168 section 6.1.2: the peer learns of every reduction by CWR, whatever led to it, and its
+ * echoes for this flight lead to no other. */
+static void note_reduction(struct tcb *tcb, struct tcb_extra *extra)
+{
+    if (tcb_has(tcb, TCB_ECN)) {
+        extra->ecn_point = tcb->snd_nxt;
+        tcb->flags |= TCB_ECN_REDUCED;
+    }
+}
+
 static void enter_fast(struct tcp *tcp, struct tcb *tcb)
 {
     struct tcb_extra *extra = tcb_need_extra(tcp, tcb);
@@ -113,6 +123,7 @@ static void enter_fast(struct tcp *tcp, struct tcb *tcb)
     options_congestion(tcp, tcb)->on_loss(&tcb->congestion, &extra->congestion, tcb_flight(tcb),
                                           tcb->mss, now_us(tcp));
     tcb->recovery = TCB_FAST_RECOVERY;
+    note_reduction(tcb, extra);
     extra->recovery_point = tcb->snd_nxt;
     extra->resend_nxt = tcb->snd_una;
     tcb->flags |= TCB_RESEND;
@@ -217,6 +228,7 @@ void recovery_on_timeout(struct tcp *tcp, struct tcb *tcb)
     tcb->flags |= TCB_RESEND;
     if (extra != NULL) {
         tcb->recovery = TCB_LOSS;
+        note_reduction(tcb, extra);
         extra->recovery_point = tcb->snd_nxt;
         extra->resend_nxt = tcb->snd_una;
         extra->sacked = (struct ranges){0};
@@ -248,6 +260,5 @@ void recovery_on_ecn(struct tcp *tcp, struct tcb *tcb)
     tcp_count(tcp, TCP_COUNTER_ecn_reductions);
     options_congestion(tcp, tcb)->on_loss(&tcb->congestion, &extra->congestion, tcb_flight(tcb),
                                           tcb->mss, now_us(tcp));
-    extra->ecn_point = tcb->snd_nxt;
-    tcb->flags |= TCB_ECN_REDUCED;
+    note_reduction(tcb, extra);
 }

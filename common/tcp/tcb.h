@@ -106,7 +106,8 @@ struct tcb_extra {
     bool snd_urgent;
     bool rcv_urgent;
     bool reneged;
-    uint8_t probes; /* keep-alive probes without an answer */
+    uint8_t probes;       /* keep-alive probes without an answer */
+    uint8_t kept_backoff; /* of time-outs that are over, until the RTO has a sample */
     uint64_t keep_alive_idle_ns;
     uint64_t keep_alive_interval_ns;
     uint64_t fin_wait_2_ns;

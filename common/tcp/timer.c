@@ -19,7 +19,8 @@ uint32_t timer_rto_us(const struct tcp *tcp, const struct tcb *tcb)
         rto_us < RTO_AFTER_SYN_LOST_US) {
         rto_us = RTO_AFTER_SYN_LOST_US;
     }
-    return rtt_backoff_us(rto_us, tcb->backoff, &tcp->rtt_limits);
+    uint32_t kept = tcb->extra != NULL ? tcb->extra->kept_backoff : 0u;
+    return rtt_backoff_us(rto_us, tcb->backoff + kept, &tcp->rtt_limits);
 }
 
 /* The earliest of what runs. */

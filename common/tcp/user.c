@@ -264,6 +264,9 @@ static void close_record(struct tcp *tcp, struct tcb *tcb)
     if (tcb->state == TCP_STATE_SYN_SENT || tcb_has(tcb, TCB_LINGER_RST) || has_unread) {
         if (has_unread && !tcb_has(tcb, TCB_LINGER_RST)) {
             tcp_count(tcp, TCP_COUNTER_closed_unread);
+            if (!wants_reset(tcb)) { /* CLOSING, LAST_ACK: SHLD-3 knows no state */
+                reply_reset_of(tcp, tcb);
+            }
         }
         abort_record(tcp, tcb);
         return;

@@ -222,19 +222,6 @@ static void a_shutdown_before_a_simultaneous_opens_ack_keeps_syn_ack_data_and_fi
     fixture_end(&f);
 }
 
-static void ecn_is_agreed_on_by_both_ends_that_open_at_once(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_init(&f); /* RFC 3168 section 6.1.1 */
-    f.config.ecn = 1;
-    assert_int_equal(fixture_connect(&f), 0);
-    RECV(&f, .flags = SYN | ECE | CWR);
-    SEND(&f, .flags = SYN | ECE | CWR, .mss = 1460);
-    RECV(&f, .flags = SYN | ACK | ECE, .ack = 1);
-    fixture_end(&f);
-}
-
 static void a_syn_that_was_lost_goes_again_without_ecn(void **state)
 {
     (void)state;
@@ -245,27 +232,6 @@ static void a_syn_that_was_lost_goes_again_without_ecn(void **state)
     RECV(&f, .flags = SYN | ECE | CWR);
     fixture_pass(&f, SEC + 10u * MS);
     RECV(&f, .flags = SYN);
-    fixture_end(&f);
-}
-
-static void a_syn_without_ecn_forbids_marks_but_not_their_echo(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_init(&f); /* RFC 3168 section 6.1.1: "has sent no non-ECN-setup SYN" */
-    f.config.ecn = 1;
-    f.config.features_off = FWS_DELAYED_ACK;
-    assert_int_equal(fixture_connect(&f), 0);
-    RECV(&f, .flags = SYN | ECE | CWR);
-    fixture_pass(&f, SEC + 10u * MS);
-    RECV(&f, .flags = SYN);
-    SEND(&f, .flags = SYN | ACK | ECE, .ack = 1, .mss = 1460); /* the answer to the first */
-    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
-    fixture_write(&f, 10);
-    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
-    assert_int_equal(f.last.tos & 3u, 0);
-    SEND(&f, .flags = ACK, .seq = 1, .ack = 11, .data = "marked", .bytes = 6, .tos = 3);
-    RECV(&f, .flags = ACK | ECE, .seq = 11, .ack = 7);
     fixture_end(&f);
 }
 
@@ -603,9 +569,7 @@ int main(void)
         cmocka_unit_test(half_of_the_largest_window_goes_though_more_is_to_come),
         cmocka_unit_test(a_simultaneous_open_gives_up_after_its_syn_acks),
         cmocka_unit_test(a_shutdown_before_a_simultaneous_opens_ack_keeps_syn_ack_data_and_fin),
-        cmocka_unit_test(ecn_is_agreed_on_by_both_ends_that_open_at_once),
         cmocka_unit_test(a_syn_that_was_lost_goes_again_without_ecn),
-        cmocka_unit_test(a_syn_without_ecn_forbids_marks_but_not_their_echo),
         cmocka_unit_test(a_syn_that_comes_again_keeps_ecn_only_while_it_asks),
         cmocka_unit_test(a_mark_on_a_bare_ack_is_not_echoed),
         cmocka_unit_test(an_echo_of_zero_gives_no_sample),

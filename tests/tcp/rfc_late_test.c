@@ -184,6 +184,61 @@ static void a_fin_waits_for_no_window(void **state)
     fixture_end(&f);
 }
 
+static void the_window_of_a_syn_ack_that_crosses_counts_bytes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 7323 section 2.2 */
+    f.peer_window_scaling = true;
+    f.peer_window_scale = 7;
+    syn_received_simultaneous(&f);
+    f.window = 1000;
+    SEND(&f, .flags = SYN | ACK, .ack = 1, .mss = MSS, .has_window_scale = true, .window_scale = 7);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    assert_int_equal(fixture_info(&f).snd_wnd, 1000);
+    fixture_drain(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    assert_int_equal(fixture_info(&f).snd_wnd, 1000u << 7);
+    fixture_end(&f);
+}
+
+/* Before the first ACK went out, Last.ACK.sent is what the SYN-ACK says: beyond a gap nothing is
+ * echoed, in order it is. */
+static void a_timestamp_beyond_a_gap_is_not_echoed_right_behind_the_syn_ack(void **state)
+{
+    (void)state;
+    for (uint32_t half = 0; half < 2; half++) {
+        struct fixture f;
+        fixture_init(&f); /* RFC 7323 section 4.3 */
+        f.config.iss_offset = half << 31;
+        syn_sent(&f);
+        SEND(&f, .flags = SYN | ACK, .ack = 1, .mss = MSS, .has_timestamp = true, .ts_val = f.clock,
+             .ts_ecr = f.ts_recent);
+        SEND(&f, .flags = ACK, .seq = 500, .ack = 1, .data = zeros, .bytes = 10,
+             .has_timestamp = true, .ts_val = f.clock + 5u, .ts_ecr = f.ts_recent);
+        assert_true(fixture_fetch(&f));
+        assert_int_equal(f.last.ts_ecr, f.clock);
+        fixture_end(&f);
+    }
+}
+
+static void a_reset_whose_data_alone_reaches_the_window_is_dropped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* 3.10.7.4 second: "the sequence number is outside": no challenge */
+    established(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = zeros, .bytes = 100);
+    fixture_wait(&f, 500u * MS);
+    fixture_drain(&f);
+    SEND(&f, .flags = RST, .seq = 51, .data = zeros, .bytes = 100);
+    RECV_NOTHING(&f);
+    SEND(&f, .flags = RST, .seq = 102, .data = zeros, .bytes = 100);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 101);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +253,9 @@ int main(void)
         cmocka_unit_test(a_syn_received_of_both_sides_is_sent_again_and_given_up),
         cmocka_unit_test(a_zero_window_in_time_wait_or_closing_does_not_matter),
         cmocka_unit_test(a_fin_waits_for_no_window),
+        cmocka_unit_test(the_window_of_a_syn_ack_that_crosses_counts_bytes),
+        cmocka_unit_test(a_timestamp_beyond_a_gap_is_not_echoed_right_behind_the_syn_ack),
+        cmocka_unit_test(a_reset_whose_data_alone_reaches_the_window_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,6 +429,82 @@ static void an_echo_reduces_the_window_once_a_flight_and_is_answered_by_cwr(void
     fixture_end(&f);
 }
 
+static void ecn_is_agreed_on_by_both_ends_that_open_at_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.1 */
+    f.config.ecn = 1;
+    assert_int_equal(fixture_connect(&f), 0);
+    RECV(&f, .flags = SYN | ECE | CWR);
+    SEND(&f, .flags = SYN | ECE | CWR, .mss = 1460);
+    RECV(&f, .flags = SYN | ACK | ECE, .ack = 1);
+    fixture_end(&f);
+}
+
+static void a_syn_without_ecn_forbids_marks_but_not_their_echo(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.1: "has sent no non-ECN-setup SYN" */
+    f.config.ecn = 1;
+    f.config.features_off = FWS_DELAYED_ACK;
+    assert_int_equal(fixture_connect(&f), 0);
+    RECV(&f, .flags = SYN | ECE | CWR);
+    fixture_pass(&f, SEC + 10u * MS);
+    RECV(&f, .flags = SYN);
+    SEND(&f, .flags = SYN | ACK | ECE, .ack = 1, .mss = 1460); /* the answer to the first */
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
+    fixture_write(&f, 10);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+    assert_int_equal(f.last.tos & 3u, 0);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 11, .data = "marked", .bytes = 6, .tos = 3);
+    RECV(&f, .flags = ACK | ECE, .seq = 11, .ack = 7);
+    fixture_end(&f);
+}
+
+static void a_window_probe_is_not_ecn_capable(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.6 */
+    established_with_ecn(&f);
+    SEND(&f, .flags = ACK | ZERO_WINDOW, .seq = 1, .ack = 1);
+    fixture_write(&f, 10);
+    RECV_NOTHING(&f);
+    assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 1);
+    assert_int_equal(f.last.tos & ECN_MASK, 0);
+    fixture_end(&f);
+}
+
+/* Whatever reduced the window, the next new data says so, and echoes of the same flight reduce
+ * nothing more. */
+static void a_loss_is_answered_by_cwr_too(void **state)
+{
+    (void)state;
+    for (uint32_t by_timer = 0; by_timer < 2; by_timer++) {
+        struct fixture f;
+        fixture_init(&f); /* RFC 3168 section 6.1.2 */
+        established_with_ecn(&f);
+        send_flight(&f, 8);
+        if (by_timer) {
+            assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+        } else {
+            for (uint32_t i = 0; i < 3; i++) {
+                SEND(&f, .flags = ACK | ECE, .seq = 1, .ack = 1);
+            }
+        }
+        fixture_drain(&f);
+        SEND(&f, .flags = ACK | ECE, .seq = 1, .ack = 1u + 8u * MSS);
+        uint32_t cwnd = fixture_info(&f).cwnd;
+        fixture_write(&f, MSS);
+        RECV(&f, .flags = ACK | CWR, .seq = 1u + 8u * MSS, .ack = 1, .bytes = MSS);
+        assert_true(fixture_info(&f).cwnd >= cwnd);
+        fixture_end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +527,10 @@ int main(void)
         cmocka_unit_test(only_new_data_is_sent_as_ecn_capable),
         cmocka_unit_test(a_mark_is_echoed_until_cwr),
         cmocka_unit_test(an_echo_reduces_the_window_once_a_flight_and_is_answered_by_cwr),
+        cmocka_unit_test(ecn_is_agreed_on_by_both_ends_that_open_at_once),
+        cmocka_unit_test(a_syn_without_ecn_forbids_marks_but_not_their_echo),
+        cmocka_unit_test(a_window_probe_is_not_ecn_capable),
+        cmocka_unit_test(a_loss_is_answered_by_cwr_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
