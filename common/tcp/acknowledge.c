@@ -97,6 +97,7 @@ static void advance(struct tcp *tcp, const struct wire_tcp *segment, struct tcb 
     tcb->snd_una = segment->ack;
     if (tcb->extra != NULL) {
         tcb->extra->unacked_since_ms = tcp->now_ms;
+        tcb->extra->trouble = false;
     }
     if (tcb->snd_una == tcb->snd_nxt) {
         timer_resend_stop(tcp, tcb); /* RFC 6298 5.2 */

@@ -203,6 +203,11 @@ void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to)
     release(tcp, record);
 }
 
+bool half_open_is_answered_by(const struct tcp *tcp, uint32_t record, uint32_t seq)
+{
+    return record_at(tcp, record)->iss == seq;
+}
+
 void half_open_drop_listener(struct tcp *tcp, uint16_t listener)
 {
     uint32_t record = 0;
@@ -439,7 +444,9 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
     input_ack(tcp, arrival, record);
 }
 
-/* What the cookie and the ACK tell of the SYN that was forgotten. */
+/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
+ * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
+ * of the others nothing is remembered. */
 static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
 {
     const struct wire_tcp *segment = arrival->segment;

@@ -117,6 +117,7 @@ struct tcb_extra {
     uint32_t heard_ms;         /* when the peer last sent anything */
     uint32_t keep_alive_at_ms;
     uint16_t soft_error; /* newest ICMP error */
+    bool trouble;        /* it, or R1, since the peer acknowledged something new */
     uint32_t send_buffer_bytes;
     uint32_t receive_buffer_bytes;
     uint16_t mss_limit;
@@ -176,7 +177,7 @@ struct tcb {
     uint8_t wscales; /* ours in the high half, the peer's in the low */
     uint8_t dup_acks;
     uint8_t backoff;   /* time-outs in a row */
-    uint8_t reported;  /* readiness bits that the user knows */
+    uint8_t reported;  /* readiness bits that the user knows: event_bits */
     uint8_t recovery;  /* enum tcb_recovery */
     uint8_t acks_owed; /* segments with data received since our last ACK */
 };
@@ -407,6 +408,8 @@ bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16
 void half_open_expire(struct tcp *tcp);
 uint64_t half_open_deadline(const struct tcp *tcp);
 void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to);
+/* Tells whether an ICMP error that quotes `seq` is about our SYN-ACK. */
+bool half_open_is_answered_by(const struct tcp *tcp, uint32_t record, uint32_t seq);
 void half_open_drop_listener(struct tcp *tcp, uint16_t listener);
 
 /* syn_sent.c, synchronized.c, acknowledge.c, text.c: RFC 9293 section 3.10.7.3 and .4. Steps return
@@ -485,6 +488,8 @@ uint32_t timer_rto_us(const struct tcp *tcp, const struct tcb *tcb);
 void event_raise(struct tcp *tcp, struct tcb *tcb, uint32_t bits);
 void event_raise_listener(struct tcp *tcp, uint16_t number);
 void event_forget(struct tcp *tcp, struct tcb *tcb);
+void event_raise_trouble(struct tcp *tcp, struct tcb *tcb);
+uint8_t event_bits(uint32_t ready);
 bool event_urgent_is_ahead(const struct tcb *tcb);
 uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb);
 void tcb_list_push(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb);

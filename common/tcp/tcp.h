@@ -164,6 +164,7 @@ enum tcp_ready {
     TCP_ERROR = 1 << 5,
     TCP_SENT = 1 << 6,
     TCP_DONE = 1 << 7,
+    TCP_TROUBLE = 1 << 8,
 };
 
 struct tcp_event {

@@ -108,7 +108,9 @@ static bool is_in_window(const struct time_wait *entry, uint32_t seq)
 }
 
 /* RFC 6191 section 2: a SYN opens anew when it is surely younger than the connection that is over,
- * by its timestamp, or by its sequence number. */
+ * by its timestamp, or by its sequence number. DEVIATION from MAY-2's second condition: a SYN that
+ * turns out to be an old duplicate does not lead back to TIME_WAIT. By these rules it cannot be one
+ * of the connection that is over, and nothing older lives as long as 2MSL. */
 static bool is_newer_syn(const struct time_wait *entry, const struct wire_tcp *segment)
 {
     if ((entry->flags & TCB_TIMESTAMPS) != 0 && segment->options.has_timestamp &&

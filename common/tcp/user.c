@@ -188,7 +188,7 @@ int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
     ring_copy(&tcb->rcv, 0, data, count);
     ring_consume(&tcp->rings, &tcb->rcv, count, tcb_receive_reach(tcb));
     forget_urgent(tcb);
-    tcb->reported &= (uint8_t)event_ready(tcp, tcb);
+    tcb->reported &= event_bits(event_ready(tcp, tcb));
     if (tcb_has(tcb, TCB_ON_WIRE) && !tcb_has(tcb, TCB_FIN_RECEIVED) &&
         segment_window_update(tcp, tcb) > 0) {
         output_ack(tcp, tcb);

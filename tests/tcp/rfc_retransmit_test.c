@@ -275,19 +275,60 @@ static void the_user_timeout_counts_from_when_data_waits_before_a_closed_window(
     fixture_end(&f);
 }
 
-static void delivery_trouble_can_be_learnt_before_the_end(void **state)
+/* Takes the events there are; returns whether one told of trouble. */
+static bool trouble_is_told(struct fixture *f)
+{
+    struct fws_event event;
+    bool is_told = false;
+    while (fws_poll(f->host, &event, 1) > 0) {
+        is_told = is_told || (event.ready & FWS_TROUBLE) != 0;
+    }
+    return is_told;
+}
+
+static void delivery_trouble_is_told_at_the_third_retransmission(void **state)
 {
     (void)state;
     struct fixture f;
-    fixture_init(&f); /* SHLD-9, SHLD-10, MUST-47: by asking */
+    fixture_init(&f); /* SHLD-9, SHLD-10, MUST-47 */
     established(&f);
     fixture_write(&f, DATA);
-    for (int i = 0; i < 5; i++) {
-        fixture_wait(&f, 100u * SEC);
+    fixture_drain(&f);
+    for (uint32_t i = 1; i <= 6; i++) {
+        assert_true(fixture_wait(&f, 100u * SEC) != UINT64_MAX);
+        fixture_drain(&f);
+        assert_int_equal(fixture_info(&f).retransmits, i);
+        assert_int_equal(trouble_is_told(&f), i == 3);
+        assert_int_equal((fws_ready(f.host, f.conn) & FWS_TROUBLE) != 0, i >= 3);
+    }
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1 + DATA);
+    assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
+    assert_false(trouble_is_told(&f));
+    fixture_write(&f, DATA);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(fixture_wait(&f, 200u * SEC) != UINT64_MAX);
         fixture_drain(&f);
     }
-    assert_in_range(fixture_info(&f).retransmits, 3, 5);
+    assert_true(trouble_is_told(&f));
+    fixture_end(&f);
+}
+
+static void trouble_with_the_syn_is_told_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* MUST-22, SHLD-9 */
+    syn_sent(&f);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
+        assert_true(fixture_wait(&f, 100u * SEC) != UINT64_MAX);
+        RECV(&f, .flags = SYN);
+    }
+    assert_true(trouble_is_told(&f));
+    SEND(&f, .flags = SYN | ACK, .ack = 1);
     STATE(&f, FWS_STATE_ESTABLISHED);
+    assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
     fixture_end(&f);
 }
 
@@ -496,7 +537,8 @@ int main(void)
         cmocka_unit_test(the_user_timeout_of_a_connection_aborts_it),
         cmocka_unit_test(a_user_timeout_stands_instead_of_the_count),
         cmocka_unit_test(the_user_timeout_counts_from_when_data_waits_before_a_closed_window),
-        cmocka_unit_test(delivery_trouble_can_be_learnt_before_the_end),
+        cmocka_unit_test(delivery_trouble_is_told_at_the_third_retransmission),
+        cmocka_unit_test(trouble_with_the_syn_is_told_too),
         cmocka_unit_test(keep_alive_is_off_by_default),
         cmocka_unit_test(keep_alive_probes_an_idle_connection_after_two_hours),
         cmocka_unit_test(keep_alive_waits_for_silence_and_its_interval_can_be_set),
