@@ -235,7 +235,7 @@ int fws_close(struct fws_host *host, fws_handle handle);
 int fws_abort(struct fws_host *host, fws_handle conn);
 
 /* Change and read a connection's options. All fields of `options` are set at once; MSS can only
- * fall after the handshake. Return 0, -EINVAL or -EBADF. */
+ * fall after the handshake; a time above 24 days counts as 24 days. Return 0, -EINVAL or -EBADF. */
 int fws_set_options(struct fws_host *host, fws_handle conn, const struct fws_options *options);
 int fws_get_options(struct fws_host *host, fws_handle conn, struct fws_options *options);
 

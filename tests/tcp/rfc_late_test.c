@@ -239,6 +239,59 @@ static void a_reset_whose_data_alone_reaches_the_window_is_dropped(void **state)
     fixture_end(&f);
 }
 
+/* A host that slept, as a suspended machine does: times in records have 32 bits of milliseconds. */
+static void what_is_due_after_a_long_sleep_is_not_taken_for_the_future(void **state)
+{
+    (void)state;
+    static const uint32_t days[] = {20, 26, 40, 60, 120};
+    for (size_t i = 0; i < TABLE_COUNT(days); i++) {
+        struct fixture f;
+        fixture_init(&f);
+        time_wait(&f);
+        fixture_pass(&f, days[i] * 86400u * SEC);
+        STATE(&f, FWS_STATE_NONE);
+        fixture_end(&f);
+        fixture_init(&f);
+        syn_received(&f);
+        fixture_pass(&f, days[i] * 86400u * SEC);
+        fixture_drain(&f);
+        for (uint32_t k = 0; k < 8; k++) {
+            fixture_wait(&f, 200u * SEC);
+            fixture_drain(&f);
+        }
+        STATE(&f, FWS_STATE_NONE);
+        fixture_end(&f);
+        fixture_init(&f);
+        established(&f);
+        fixture_write(&f, 10);
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+        fixture_pass(&f, days[i] * 86400u * SEC); /* R2 counts retransmissions */
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+        fixture_end(&f);
+    }
+}
+
+static void a_reset_without_ack_echoes_no_timestamp(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 7323 section 3.2 */
+    established(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = zeros, .bytes = 10);
+    assert_int_equal(fws_close(f.host, f.conn), 0);
+    RECV(&f, .flags = RST, .seq = 1);
+    assert_true(f.last.has_timestamp);
+    assert_int_equal(f.last.ts_ecr, 0);
+    SEND(&f, .flags = ACK, .seq = 11, .ack = 7);
+    RECV(&f, .flags = RST, .seq = 7);
+    assert_int_equal(f.last.ts_ecr, 0);
+    SEND(&f, .flags = 0, .seq = 11);
+    assert_true(fixture_fetch(&f));
+    assert_int_equal(f.last.flags, RST | ACK);
+    assert_int_equal(f.last.ts_ecr, f.clock);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +309,8 @@ int main(void)
         cmocka_unit_test(the_window_of_a_syn_ack_that_crosses_counts_bytes),
         cmocka_unit_test(a_timestamp_beyond_a_gap_is_not_echoed_right_behind_the_syn_ack),
         cmocka_unit_test(a_reset_whose_data_alone_reaches_the_window_is_dropped),
+        cmocka_unit_test(what_is_due_after_a_long_sleep_is_not_taken_for_the_future),
+        cmocka_unit_test(a_reset_without_ack_echoes_no_timestamp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
