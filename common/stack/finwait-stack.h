@@ -27,6 +27,10 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/* fws_info and fws_census name a struct and a call, as stat does in POSIX: no reason for a warning
+ * in a program that asks for -Wshadow. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #endif
 
@@ -239,7 +243,7 @@ int fws_close(struct fws_host *host, fws_handle handle);
 int fws_abort(struct fws_host *host, fws_handle conn);
 
 /* Change and read a connection's options. All fields of `options` are set at once; MSS can only
- * fall after the handshake. Return 0, -EINVAL or -EBADF. */
+ * fall after the handshake; a time above 24 days counts as 24 days. Return 0, -EINVAL or -EBADF. */
 int fws_set_options(struct fws_host *host, fws_handle conn, const struct fws_options *options);
 int fws_get_options(struct fws_host *host, fws_handle conn, struct fws_options *options);
 
@@ -255,6 +259,10 @@ enum fws_ready {
     FWS_ERROR = 1 << 5,      /* reset, refused or timed out: `error` says which */
     FWS_SENT = 1 << 6,       /* everything queued was acknowledged, our FIN too if it was sent */
     FWS_DONE = 1 << 7,       /* the wire is done with it: TIME_WAIT or closed */
+    /* It goes on, but the network reported an error (fws_info's soft_error), or three
+     * retransmissions in a row went unanswered (MUST-47, SHLD-9); until the peer acknowledges
+     * something new. */
+    FWS_TROUBLE = 1 << 8,
 };
 
 struct fws_event {
@@ -362,6 +370,7 @@ size_t fws_counters(const struct fws_host *host, struct fws_counter *counters, s
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif

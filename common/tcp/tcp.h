@@ -93,6 +93,7 @@ struct tcp_arrival {
     const struct wire_tcp *segment;
     struct tuple tuple; /* local: the packet's target */
     uint64_t hash;      /* tcp_hash of the tuple */
+    bool behind_syn;    /* it is what follows a SYN, whose window counts bytes; for tcp's own use */
 };
 
 /* Hash a tuple, and ask the caches for what tcp_input will touch: first stage for a whole batch,
@@ -167,6 +168,7 @@ enum tcp_ready {
     TCP_ERROR = 1 << 5,
     TCP_SENT = 1 << 6,
     TCP_DONE = 1 << 7,
+    TCP_TROUBLE = 1 << 8,
 };
 
 struct tcp_event {

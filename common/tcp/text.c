@@ -5,11 +5,11 @@
  * (SHLD-18, SHLD-19). */
 #define ACKS_OWED_MAX 2u
 
-/* RFC 7323 section 4.3, (2): only from a segment that covers the last ACK sent. */
+/* RFC 7323 section 4.3, (2): only from a segment that covers the last ACK sent. One that is not
+ * older came through PAWS, and so did one after 24 days, when older and newer look alike (5.5). */
 void text_timestamp(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     if (tcb_has(tcb, TCB_TIMESTAMPS) && segment->options.has_timestamp &&
-        seq_ge(segment->options.ts_val, tcb->ts_recent) &&
         seq_le(segment->seq, tcb->last_ack_sent)) {
         tcb->ts_recent = segment->options.ts_val;
         tcb->ts_recent_ms = tcp->now_ms;
