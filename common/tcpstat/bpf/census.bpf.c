@@ -4,7 +4,7 @@
  * into the program that reads, which sets the filters before a walk, reads the counts after it, and
  * sees to it that one walk at a time is made. A walk runs in the reading thread, one socket after
  * the other: plain additions suffice. */
-#include "passes.h"
+#include "passes.bpf.h"
 
 #define STATES 16 /* over the highest of Linux, which is 13, and a power of 2 to mask with */
 

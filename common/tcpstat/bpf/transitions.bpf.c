@@ -14,7 +14,7 @@
  * Each socket followed has a storage in the kernel, which goes when the socket does. A listener's
  * is copied to its children (BPF_F_CLONE), so that these know their owner. Additions are atomic,
  * since an interrupt may come between read and write. */
-#include "passes.h"
+#include "passes.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 

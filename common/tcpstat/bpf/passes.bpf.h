@@ -2,8 +2,8 @@
  *
  * Layer: tcpstat (L1), in the kernel. One filter a program, all of it 0 until user space fills it
  * in. */
-#ifndef FINWAIT_TCPSTAT_BPF_PASSES_H
-#define FINWAIT_TCPSTAT_BPF_PASSES_H
+#ifndef FINWAIT_TCPSTAT_BPF_PASSES_BPF_H
+#define FINWAIT_TCPSTAT_BPF_PASSES_BPF_H
 
 #include "kernel.h"
 
