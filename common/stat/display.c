@@ -189,8 +189,8 @@ void display_print_owners(const struct sample_head *head, const struct sample *s
     if (head->by[0] == '\0' || sample->owners_cpu_ns == 0) {
         return;
     }
-    fprintf(out, "by %-29s %10s %10s %10s %10s %10s\n", head->by, "sockets", "ESTABLISHED",
-            "TIME_WAIT", "CLOSE_WAIT", "oldest");
+    fprintf(out, "by %-29s %10s %10s %10s %10s %10s\n", head->by, "sockets", "ESTAB", "TIME_WAIT",
+            "CLOSE_WAIT", "oldest");
     for (uint32_t i = 0; i < sample->owner_count; i++) {
         const struct sample_owner *owner = &sample->owners[i];
         const uint64_t oldest_ns = oldest_of(owner);
@@ -212,7 +212,7 @@ void display_print_method(const char *method, const char *passed_over, FILE *out
 {
     fprintf(out, "counted by %s\n", method);
     if (passed_over[0] != '\0') {
-        fprintf(out, "passed over: %s\n", passed_over);
+        fprintf(out, "missing: %s\n", passed_over);
     }
 }
 

@@ -279,12 +279,7 @@ static void queue_first_tick(struct kernel_feed *kernel)
     kernel->queue_count = 1;
     struct sample_head *head = &kernel->feed.head;
     snprintf(head->method, sizeof(head->method), "%s", latest.census_method);
-    const char *passed_over = watch_passed_over(kernel->watch);
-    if (passed_over[0] != '\0') {
-        const size_t length = strlen(head->missing);
-        snprintf(head->missing + length, sizeof(head->missing) - length, "%s%s",
-                 length > 0 ? "; " : "", passed_over);
-    }
+    sample_head_add_missing(head, watch_passed_over(kernel->watch));
     const uint64_t one = 1;
     const ssize_t written = write(kernel->feed.fd, &one, sizeof(one));
     (void)written;
@@ -292,6 +287,11 @@ static void queue_first_tick(struct kernel_feed *kernel)
 
 static int start_watch(struct kernel_feed *kernel, struct failure *failure)
 {
+    struct census *census;
+    int error = observer_open_census(kernel->observer, &census, failure);
+    if (error < 0) {
+        return error;
+    }
     const struct watch_config config = {
         .interval_ns = kernel->settings->options->interval_ns,
         .budget_permille = kernel->settings->budget_permille,
@@ -301,17 +301,20 @@ static int start_watch(struct kernel_feed *kernel, struct failure *failure)
         .final = WATCH_FINAL_WITHIN_BUDGET,
         .method = (enum census_method)kernel->settings->options->method,
         .request = stat_settings_request(kernel->settings),
-        .census = observer_census(kernel->observer),
+        .census = census,
         .on_tick = on_tick,
         .walk = observer_walks(kernel->observer) ? on_walk : NULL,
         .context = kernel,
     };
     pthread_mutex_lock(&kernel->lock);
-    const int error = watch_start(&kernel->watch, &config, failure);
+    error = watch_start(&kernel->watch, &config, failure);
     if (error == 0) {
         queue_first_tick(kernel);
     }
     pthread_mutex_unlock(&kernel->lock);
+    if (error < 0) {
+        census_close(census); /* still ours */
+    }
     return error;
 }
 

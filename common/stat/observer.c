@@ -4,10 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "stat/lasted.h"
+#include "tcpstat/census_owners.h"
 #include "tcpstat/owners.h"
 #include "tcpstat/transitions.h"
 #include "tcpstat/tuples.h"
@@ -24,12 +25,6 @@ struct observation {
     char tuples[TUPLES_TEXT_MAX];        /* "": no 4-tuples run out */
 };
 
-/* The census of a filter by owner: what a walk counts. */
-struct owners_census {
-    struct census census; /* first: a pointer to it is a pointer to this */
-    struct observer *observer;
-};
-
 struct observer {
     const struct stat_settings *settings;
     struct transitions *transitions; /* NULL: not to be had here */
@@ -37,8 +32,7 @@ struct observer {
     struct lasted lasted;
 
     /* The walking thread's. */
-    struct owners *owners; /* NULL: not wanted */
-    struct owners_census census;
+    struct owners *owners;     /* NULL: not wanted */
     struct cgroup_set cgroups; /* of --cgroup */
     struct tuples_ports ports;
     struct tuples_use *uses[2]; /* the walk before, and the last one */
@@ -145,48 +139,23 @@ void observer_walk(struct observer *observer)
     (void)walk(observer, &filter); /* the next one may go better; the rows keep their age */
 }
 
-static int census_run_walk(struct census *base, const struct census_request *request,
-                           struct census_result *result)
+static int walk_for_census(void *context, const struct census_request *filter,
+                           const struct owners_result **found)
 {
-    struct observer *observer = ((struct owners_census *)base)->observer;
-    ASSERT(request->grouping == CENSUS_WHOLE);
-    int error = census_result_reset(result, request);
-    if (error == 0) {
-        error = walk(observer, request);
-    }
-    if (error < 0) {
-        return error;
-    }
-    result->stamp.passes = 1;
-    result->stamp.rows = observer->result.rows_walked;
-    result->v4 = observer->result.v4;
-    result->v6 = observer->result.v6;
-    tcp_state_counts_add(&result->total, &result->v4);
-    tcp_state_counts_add(&result->total, &result->v6);
-    return 0;
+    struct observer *observer = context;
+    *found = &observer->result;
+    return walk(observer, filter);
 }
 
-static void census_close_walk(struct census *base)
+int observer_open_census(struct observer *observer, struct census **census, struct failure *failure)
 {
-    (void)base; /* a part of the observer */
-}
-
-static const struct census_ops bpf_census_ops = {"owners by bpf", census_run_walk,
-                                                 census_close_walk};
-static const struct census_ops procfs_census_ops = {"owners by procfs", census_run_walk,
-                                                    census_close_walk};
-
-struct census *observer_census(struct observer *observer)
-{
-    if (observer->owners == NULL || !stat_settings_names_owner(observer->settings)) {
-        return NULL;
+    *census = NULL;
+    if (!stat_settings_names_owner(observer->settings)) {
+        return 0;
     }
-    const bool is_bpf = strcmp(owners_method(observer->owners), "bpf") == 0;
-    observer->census = (struct owners_census){
-        .census.ops = is_bpf ? &bpf_census_ops : &procfs_census_ops,
-        .observer = observer,
-    };
-    return &observer->census.census;
+    const struct census_owners_config config = {
+        .owners = observer->owners, .walk = walk_for_census, .context = observer};
+    return census_open_owners(census, &config, failure);
 }
 
 bool observer_walks(const struct observer *observer)
@@ -194,12 +163,23 @@ bool observer_walks(const struct observer *observer)
     return observer->owners != NULL && !stat_settings_names_owner(observer->settings);
 }
 
-/* Adds a sentence to what the machine cannot tell. */
-static void add_missing(struct sample_head *head, const char *text)
+/* Says that a process's sockets are elsewhere, most likely: it may have been given some of ours. */
+static void add_other_namespace(uint32_t pid, struct sample_head *head)
 {
-    const size_t length = strlen(head->missing);
-    snprintf(head->missing + length, sizeof(head->missing) - length, "%s%s", length > 0 ? "; " : "",
-             text);
+    char path[64];
+    char text[256];
+    struct stat own;
+    struct stat its;
+    snprintf(path, sizeof(path), "/proc/%u/ns/net", pid);
+    if (pid == 0 || stat("/proc/thread-self/ns/net", &own) < 0 || stat(path, &its) < 0 ||
+        own.st_ino == its.st_ino) {
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "process %u lives in another network namespace, where its own sockets are; --netns %u "
+             "watches that",
+             pid, pid);
+    sample_head_add_missing(head, text);
 }
 
 static int open_owners(struct observer *observer, struct sample_head *head, struct failure *failure)
@@ -221,7 +201,7 @@ static int open_owners(struct observer *observer, struct sample_head *head, stru
     if (error == 0) {
         snprintf(head->by, sizeof(head->by), "%s", observer->settings->by_name);
         if (owners_missing(observer->owners) != NULL) {
-            add_missing(head, owners_missing(observer->owners));
+            sample_head_add_missing(head, owners_missing(observer->owners));
         }
     }
     return error;
@@ -253,7 +233,7 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
     if (names_owner && settings->options->method == CENSUS_BPF) {
         return failure_set(failure, -error, "%s", why.text);
     }
-    add_missing(head, why.text);
+    sample_head_add_missing(head, why.text);
     return 0;
 }
 
@@ -265,6 +245,7 @@ int observer_open(struct observer **observer, const struct stat_settings *settin
         return failure_set(failure, ENOMEM, "no memory to find owners");
     }
     made->settings = settings;
+    add_other_namespace(settings->pid, head);
     made->lifetime_ns = TIMEWAIT_LIFETIME_ASSUMED_NS;
     pthread_mutex_init(&made->lock, NULL);
     int error = open_transitions(made, head, failure);

@@ -17,9 +17,10 @@ struct observer;
 int observer_open(struct observer **observer, const struct stat_settings *settings,
                   struct sample_head *head, struct failure *failure);
 
-/* Gives the census of a filter by owner, which is a walk: the caller's from here on, and to be
- * closed before the observer. NULL: the filter has none, and walks are made apart. */
-struct census *observer_census(struct observer *observer);
+/* Opens the census of a filter by owner, which is a walk; it is to be closed before the observer.
+ * NULL: the filter has none, and walks are made apart. Returns 0 or -errno with the text set. */
+int observer_open_census(struct observer *observer, struct census **census,
+                         struct failure *failure);
 
 /* Tells whether owners are wanted by walks apart from the census. */
 bool observer_walks(const struct observer *observer);

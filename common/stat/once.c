@@ -39,9 +39,9 @@ static int count_once(const struct stat_settings *settings, struct observer *obs
                       struct counted *counted, struct failure *failure)
 {
     struct census_passed_over passed_over = {0};
-    struct census *census = observer == NULL ? NULL : observer_census(observer);
-    int error = 0;
-    if (census == NULL) {
+    struct census *census = NULL;
+    int error = observer == NULL ? 0 : observer_open_census(observer, &census, failure);
+    if (error == 0 && census == NULL) {
         error = census_open(&census, (enum census_method)settings->options->method, &passed_over,
                             failure);
     }
@@ -50,9 +50,7 @@ static int count_once(const struct stat_settings *settings, struct observer *obs
     }
     struct sample_head *head = &counted->head;
     snprintf(head->method, sizeof(head->method), "%s", census_method(census));
-    if (head->missing[0] == '\0') {
-        snprintf(head->missing, sizeof(head->missing), "%s", passed_over.text);
-    }
+    sample_head_add_missing(head, passed_over.text);
     const struct census_request request = stat_settings_request(settings);
     error = census_run(census, &request, &counted->result);
     census_close(census);

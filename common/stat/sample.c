@@ -150,6 +150,15 @@ struct sample_flow sample_state_flow(const struct sample *now, const struct samp
     return flow;
 }
 
+void sample_head_add_missing(struct sample_head *head, const char *text)
+{
+    const size_t length = strlen(head->missing);
+    if (text[0] != '\0') {
+        snprintf(head->missing + length, sizeof(head->missing) - length, "%s%s",
+                 length > 0 ? "; " : "", text);
+    }
+}
+
 void sample_add_note(struct sample *sample, const char *format, ...)
 {
     if (sample->note_count == SAMPLE_NOTES_MAX) {

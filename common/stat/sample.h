@@ -133,6 +133,9 @@ struct sample_flow {
 struct sample_flow sample_state_flow(const struct sample *now, const struct sample *before,
                                      enum tcp_state state);
 
+/* Adds what cannot be told here; an empty text adds nothing. */
+void sample_head_add_missing(struct sample_head *head, const char *text);
+
 /* Adds a warning, unless there is no room or it is there already. */
 void sample_add_note(struct sample *sample, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
