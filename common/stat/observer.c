@@ -217,6 +217,8 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
     const struct transitions_config config = {
         .filter = &filter,
         .pid = settings->pid,
+        /* Where transitions are told apart by it, there is no later. */
+        .finds_holders_later = settings->pid == 0,
         .cgroup_id = settings->has_cgroup ? settings->cgroup.id : 0,
         .cgroup_level = settings->cgroup.level,
     };

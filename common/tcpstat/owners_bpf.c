@@ -125,7 +125,8 @@ static int bpf_walk(struct owners *base, const struct owners_request *request,
 {
     struct bpf_owners *owners = (struct bpf_owners *)base;
     struct transitions *transitions = owners->transitions;
-    int error = transitions_find_holders(transitions);
+    const bool needs_holders = request->key == OWNERS_BY_PID || request->pid != 0;
+    int error = needs_holders ? transitions_find_holders(transitions) : 0;
     if (error < 0) {
         return error;
     }

@@ -54,6 +54,8 @@ struct transitions_config {
     uint32_t pid;                        /* of its sockets' first owner; 0: all */
     uint64_t cgroup_id;                  /* it and what lies below it; 0: all */
     uint32_t cgroup_level;               /* how deep it lies; the root is 0 */
+    bool finds_holders_later; /* who holds which socket is looked for by the first walk over owners,
+                                 not at once: 3 us a descriptor of the machine's */
     enum census_grouping grouping;
     uint32_t groups_max;  /* 0: TRANSITIONS_GROUPS_DEFAULT */
     uint64_t netns_inode; /* 0: the calling thread's */

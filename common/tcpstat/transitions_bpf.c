@@ -150,7 +150,7 @@ static int load(struct transitions *transitions, const struct transitions_config
     if (error == 0) {
         error = attach(transitions);
     }
-    return error == 0 ? transitions_find_holders(transitions) : error;
+    return error < 0 || config->finds_holders_later ? error : transitions_find_holders(transitions);
 }
 
 /* Says why the kernel did not take the program, as far as can be known. */

@@ -16,6 +16,14 @@
 #include "tcpstat/budget.h"
 #include "tcpstat/watch_keep.h"
 
+/* To look at the budget takes some 10 us of CPU, which it is charged: not to be done for the sake
+ * of less than this. */
+#define WAIT_MIN_NS (5 * NS_PER_MS)
+
+/* What a walk may cost of which nothing is known but a census: 3.8 times as much at 100,000
+ * sockets, by pid, and the first one more. */
+#define WALK_FACTOR 4
+
 struct watch {
     struct watch_config config;
     struct census *census;
@@ -187,7 +195,7 @@ static uint64_t spent_ns(struct watch *watch)
 }
 
 /* What the census thread does by turns. A job's first time is an advance (cost 0), but for the
- * walk's, which is taken for twice a census. */
+ * walk's, which is taken for WALK_FACTOR times a census. */
 struct turn {
     uint64_t earliest_ns;
     uint64_t cost_ns; /* as of the last time */
@@ -198,6 +206,15 @@ struct turns {
     struct turn walk;
 };
 
+/* Gives what the next walk is expected to cost. */
+static uint64_t walk_cost_ns(const struct watch *watch, const struct turns *turns)
+{
+    if (watch->config.walk == NULL) {
+        return 0;
+    }
+    return turns->walk.cost_ns == 0 ? WALK_FACTOR * turns->census.cost_ns : turns->walk.cost_ns;
+}
+
 /* Gives what is kept back for the next walk. */
 static uint64_t reserve_ns(const struct watch *watch)
 {
@@ -205,16 +222,25 @@ static uint64_t reserve_ns(const struct watch *watch)
     return watch->config.walk == NULL || credit_ns < 0 ? 0 : (uint64_t)credit_ns;
 }
 
+static uint64_t earned_after(uint64_t now_ns, uint64_t wait_ns)
+{
+    return now_ns + (wait_ns > 0 && wait_ns < WAIT_MIN_NS ? WAIT_MIN_NS : wait_ns);
+}
+
 /* Tells when a census may begin: not before its earliest time, nor before it is earned. */
 static uint64_t census_due(struct watch *watch, const struct turns *turns)
 {
     const uint64_t now_ns = clock_now_ns();
     const uint64_t cost_ns = turns->census.cost_ns;
-    budget_update(&watch->budget, now_ns, spent_ns(watch), cost_ns + turns->walk.cost_ns);
+    budget_update(&watch->budget, now_ns, spent_ns(watch), cost_ns + walk_cost_ns(watch, turns));
     if (cost_ns == 0) {
         return turns->census.earliest_ns;
     }
-    const uint64_t earned_ns = now_ns + budget_wait_ns(&watch->budget, cost_ns + reserve_ns(watch));
+    uint64_t wait_ns = budget_wait_ns(&watch->budget, cost_ns + reserve_ns(watch));
+    if (wait_ns > 0 && watch->config.walk != NULL) {
+        wait_ns *= 2; /* the reserve grows by half of what is earned */
+    }
+    const uint64_t earned_ns = earned_after(now_ns, wait_ns);
     return earned_ns > turns->census.earliest_ns ? earned_ns : turns->census.earliest_ns;
 }
 
@@ -225,10 +251,9 @@ static uint64_t walk_due(struct watch *watch, const struct turns *turns)
     if (watch->config.walk == NULL || turns->census.cost_ns == 0) {
         return CLOCK_NEVER / 2;
     }
-    const uint64_t cost_ns =
-        turns->walk.cost_ns == 0 ? 2 * turns->census.cost_ns : turns->walk.cost_ns;
+    const uint64_t cost_ns = walk_cost_ns(watch, turns);
     budget_update(&watch->walk_budget, now_ns, watch->walk_cpu_ns, cost_ns);
-    const uint64_t earned_ns = now_ns + budget_wait_ns(&watch->walk_budget, cost_ns);
+    const uint64_t earned_ns = earned_after(now_ns, budget_wait_ns(&watch->walk_budget, cost_ns));
     return earned_ns > turns->walk.earliest_ns ? earned_ns : turns->walk.earliest_ns;
 }
 
@@ -420,7 +445,9 @@ int watch_start(struct watch **watch, const struct watch_config *config, struct 
     const uint64_t cpu_ns = clock_process_cpu_ns();
     budget_start(&made->budget, config->budget_permille, clock_now_ns(), pays_for_all ? cpu_ns : 0);
     budget_start(&made->walk_budget, (config->budget_permille + 1) / 2, clock_now_ns(), 0);
-    budget_owe(&made->budget, config->opened_cpu_ns + (pays_for_all ? cpu_ns - cpu_before_ns : 0));
+    const uint64_t debt_ns = config->opened_cpu_ns + (pays_for_all ? cpu_ns - cpu_before_ns : 0);
+    budget_owe(&made->budget, debt_ns);
+    budget_owe(&made->walk_budget, debt_ns / 2);
     error = take_first_tick(made, failure);
     if (error < 0) {
         goto err_close_sources;

@@ -39,8 +39,11 @@ static __always_inline bool is_before(const struct filter_address *a,
     return a->high < b->high || (a->high == b->high && a->low < b->low);
 }
 
-/* A function of its own, so that the verifier walks its loop for itself. */
-static __noinline bool has_address(__u32 end, __u32 family, __u64 high, __u64 low)
+/* Global, since the verifier walks such a function once and for itself: as a part of each path that
+ * calls it, its loop would cost a second of CPU at every load. */
+bool has_address(__u32 end, __u32 family, __u64 high, __u64 low);
+
+__noinline bool has_address(__u32 end, __u32 family, __u64 high, __u64 low)
 {
     const struct filter_address address = {.high = high, .low = low};
     if (end >= FILTER_ENDS) {
