@@ -81,7 +81,8 @@ void uring_recv_arm(struct uring_engine *engine, struct uring_conn *conn)
     io_uring_prep_recv(sqe, conn->file, NULL, 0, 0);
     uring_conn_sqe_set(sqe, conn, URING_OP_RECV);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    if (conn->recv_dry) {
+    /* Behind our FIN the peer's is what comes next, and often has by the time of the submission. */
+    if (conn->recv_dry && !conn->shut) {
         sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     }
     sqe->buf_group = (uint16_t)ring->group;
