@@ -8,6 +8,7 @@
 
 /* A quarter of the sequence space: twice the largest buffer. */
 #define POINT_AGE_MAX (UINT32_C(1) << 30)
+#define LIMITED_TRANSMIT 2u /* RFC 3042 section 2 */
 
 /* RFC 6675 section 4, IsLost: below this, more than (DupThresh - 1) * SMSS bytes are SACKed. */
 static uint32_t lost_edge(const struct tcb *tcb)
@@ -57,8 +58,8 @@ static uint32_t lost_bytes(const struct tcb *tcb)
     return seq_diff(from, limit) - sacked;
 }
 
-/* RFC 6675 section 4, SetPipe. Without SACK a duplicate ACK says that one segment arrived (RFC 5681
- * section 3.2, and RFC 3042 for the first two). */
+/* RFC 6675 section 4, SetPipe. Without SACK a duplicate ACK says that one segment arrived: in fast
+ * recovery each (RFC 5681 section 3.2), before it the first two (RFC 3042). */
 uint32_t recovery_pipe(const struct tcb *tcb)
 {
     uint32_t flight = tcb_flight(tcb);
@@ -66,7 +67,11 @@ uint32_t recovery_pipe(const struct tcb *tcb)
     if (tcb_has(tcb, TCB_SACK) && tcb->extra != NULL) {
         gone = tcb->extra->sacked.total + lost_bytes(tcb);
     } else {
-        gone = (uint32_t)tcb->dup_acks * tcb->mss;
+        uint32_t arrived = tcb->dup_acks;
+        if (tcb->recovery == TCB_OPEN && arrived > LIMITED_TRANSMIT) {
+            arrived = LIMITED_TRANSMIT;
+        }
+        gone = arrived * tcb->mss;
         if (tcb->recovery == TCB_LOSS && tcb->extra != NULL) {
             gone = lost_bytes(tcb);
         }

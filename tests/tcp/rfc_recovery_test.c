@@ -104,15 +104,16 @@ static void echoes_of_what_was_sent_again_in_vain_are_no_loss(void **state)
     fixture_drain(&f);
     SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
     fixture_drain(&f);
-    fixture_write(&f, 3u * MSS);
-    uint32_t sent = (uint32_t)fixture_drain(&f);
-    assert_true(sent >= 2);
-    for (uint32_t i = 0; i < 4; i++) {
+    fixture_write(&f, 20u * MSS);
+    assert_true(fixture_drain(&f) >= 2);
+    uint32_t more = 0;
+    for (uint32_t i = 0; i < 8; i++) {
         SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
-        while (fixture_fetch(&f)) {
+        for (; fixture_fetch(&f); more++) {
             assert_true(f.last.bytes == 0 || f.last.seq > 1u + 8u * MSS);
         }
     }
+    assert_int_equal(more, 2); /* RFC 3042 */
     SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 9u * MSS);
     fixture_drain(&f);
     for (uint32_t i = 0; i < 3; i++) {
@@ -492,7 +493,7 @@ static void a_loss_is_answered_by_cwr_too(void **state)
             assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
         } else {
             for (uint32_t i = 0; i < 3; i++) {
-                SEND(&f, .flags = ACK | ECE, .seq = 1, .ack = 1);
+                SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
             }
         }
         fixture_drain(&f);
