@@ -129,7 +129,8 @@ void uring_close_conn(struct transport *transport, struct transport_conn *base,
     uring_conn_state_set(conn, URING_CONN_CLOSING);
     conn->how_wanted = how;
     /* A shutdown in the ring is handed to a thread that looks the file up by its slot only when it
-     * runs: after a close it would find, and shut down, whichever connection has the slot then. */
+     * runs: after a close it would find, and shut down, whichever connection has the slot then. One
+     * that waits for the turn's end is on the engine's list. */
     if (!in_setup && !conn->shut_pending) {
         close_start(engine, conn);
     }
@@ -169,30 +170,46 @@ void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int 
 }
 
 /* A ring hands every shutdown to a worker thread of the kernel's, which costs more than the call.
- */
-static int shutdown_by_call(struct uring_engine *engine, const struct uring_conn *conn)
+ * Calls wait for the turn's end and are made in one go, so that a peer that sleeps on another
+ * processor is woken once for many FINs. */
+static void shutdown_defer(struct uring_engine *engine, struct uring_conn *conn)
 {
-    ENGINE_COUNT(&engine->head, syscalls);
-    return shutdown(conn->file, SHUT_WR) == 0 ? 0 : errno;
+    conn->pending++;
+    conn->deferred_next = SLAB_HANDLE_NONE;
+    struct uring_conn *last = slab_get(&engine->head.conns, engine->shut_last);
+    if (engine->shut_first != SLAB_HANDLE_NONE) {
+        ASSERT(last != NULL);
+        last->deferred_next = conn->head.handle;
+    } else {
+        engine->shut_first = conn->head.handle;
+    }
+    engine->shut_last = conn->head.handle;
+}
+
+void uring_shutdown_deferred(struct uring_engine *engine)
+{
+    uint64_t last = engine->shut_last;
+    uint64_t handle = engine->shut_first;
+    while (handle != SLAB_HANDLE_NONE) {
+        struct uring_conn *conn = slab_get(&engine->head.conns, handle);
+        bool is_last = handle == last; /* what a handler adds meanwhile waits for the next poll */
+        engine->shut_first = conn->deferred_next;
+        handle = is_last ? SLAB_HANDLE_NONE : conn->deferred_next;
+        ENGINE_COUNT(&engine->head, syscalls);
+        uring_on_shutdown(engine, conn, shutdown(conn->file, SHUT_WR) == 0 ? 0 : -errno);
+    }
 }
 
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn)
 {
     conn->shut_done = true;
+    conn->shut_pending = true;
     if (!conn->direct) {
-        conn->error = shutdown_by_call(engine, conn);
-        if (conn->error == 0) {
-            return;
-        }
-        /* The failure is an event, and those come from completions. */
-        struct io_uring_sqe *nop = uring_conn_sqe(engine, conn);
-        io_uring_prep_nop(nop);
-        io_uring_sqe_set_data64(nop, uring_user_data(URING_OP_SHUTDOWN, conn->head.handle));
+        shutdown_defer(engine, conn);
         return;
     }
     struct io_uring_sqe *sqe = uring_conn_sqe(engine, conn);
     io_uring_prep_shutdown(sqe, conn->file, SHUT_WR);
-    conn->shut_pending = true;
     uring_conn_sqe_set(sqe, conn, URING_OP_SHUTDOWN);
 }
 
@@ -213,9 +230,8 @@ void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int
 {
     conn->pending--;
     conn->shut_pending = false;
-    int error = conn->direct ? -result : conn->error;
-    if (error > 0) {
-        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, error);
+    if (result < 0) {
+        engine_failed(&engine->head, &conn->head, TRANSPORT_PHASE_SHUTDOWN, -result);
     }
     if (conn->state == URING_CONN_CLOSING && !conn->close_started) {
         close_start(engine, conn);

@@ -275,6 +275,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
 {
     struct uring_engine *engine = uring_engine_of(transport);
     uring_setup_deferred(engine);
+    uring_shutdown_deferred(engine);
     if (engine->accept_short) {
         uring_accept_arm(engine);
     }

@@ -86,7 +86,7 @@ struct uring_conn {
     bool sending;
     bool shut;         /* transport_shutdown_write was called */
     bool shut_done;    /* ... and handed to the kernel */
-    bool shut_pending; /* ... in the ring, which has not answered yet */
+    bool shut_pending; /* ... or will be at the turn's end, and has not answered yet */
     bool close_started;
     bool closed; /* close() has returned */
     int32_t file;
@@ -102,7 +102,7 @@ struct uring_conn {
     uint32_t queue_last;
     uint64_t sent;          /* bytes of queue_first that are out */
     uint64_t starved_next;  /* handle */
-    uint64_t deferred_next; /* handle */
+    uint64_t deferred_next; /* handle: of the engine's list that it is on, at most one */
     union socket_address source;
     union socket_address target;
     struct transport_conn_options options;
@@ -145,7 +145,8 @@ struct uring_engine {
     uint32_t plain_count;                   /* connections on descriptors of their own */
     uint32_t plain_max;                     /* how many there were when descriptors got short */
     int descriptors_plenty;                 /* a descriptor below this says that there are plenty */
-    uint64_t deferred_first, deferred_last; /* handles */
+    uint64_t deferred_first, deferred_last; /* handles: set up, to be connected */
+    uint64_t shut_first, shut_last;         /* handles: to be shut down by a call */
     uint32_t listener_count;
     struct uring_listener listeners[TRANSPORT_LISTENERS_MAX];
     bool accept_stopped;
@@ -218,6 +219,8 @@ void uring_conn_init(struct uring_conn *conn, uint32_t ring,
                      const struct transport_conn_options *options);
 void uring_conn_state_set(struct uring_conn *conn, enum uring_conn_state state);
 void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn);
+/* Makes the calls that waited for the turn's end. */
+void uring_shutdown_deferred(struct uring_engine *engine);
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn);
 void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result);
