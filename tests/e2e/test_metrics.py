@@ -99,6 +99,7 @@ def test_prometheus_scrapes_a_run_and_answers_what_the_run_says(stage):
     prometheus = Prometheus(stage)
     server = stage.server("--metrics", SERVER_AT, "--cpus", first_cpu())
     stat = start_stat(stage, "--port", str(server.port))
+    scrape(STAT_AT)  # it listens before it counts, and answers only then
     client = stage.loadgen("--rate", "200/s", "--duration", "6s", target=server.address,
                            may_be_late=True)
     prometheus.wait_for('up{job="stat"}', 1)
