@@ -2,11 +2,16 @@
 #include "observer.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "netns.h"
 #include "tcpstat/tcpstat.h"
+
+#define LINKS_BYTES 16384
 
 /* Opens the sources of the namespace that the thread is in. */
 static int open_here(struct observer *observer, struct failure *failure)
@@ -20,12 +25,16 @@ static int open_here(struct observer *observer, struct failure *failure)
         return error;
     }
     observer->passive_opens = tcpstat_counters_find(observer->counters, "Tcp.PassiveOpens");
+    observer->links_fd = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC);
+    if (observer->links_fd < 0) {
+        return failure_set(failure, errno, "/proc/thread-self/net/dev: %s", strerror(errno));
+    }
     return 0;
 }
 
 int observer_open(struct observer *observer, int netns_fd, struct failure *failure)
 {
-    *observer = (struct observer){.passive_opens = -ENOENT};
+    *observer = (struct observer){.passive_opens = -ENOENT, .links_fd = -1};
     int own_fd = netns_open_own();
     int error = own_fd < 0 ? own_fd : netns_enter(netns_fd);
     if (error != 0) {
@@ -48,7 +57,11 @@ void observer_close(struct observer *observer)
 {
     census_close(observer->census);
     tcpstat_counters_close(observer->counters);
-    *observer = (struct observer){.passive_opens = -ENOENT};
+    /* 0 is a struct that was zeroed and never opened; standard input is never one of ours. */
+    if (observer->links_fd > 0) {
+        close(observer->links_fd);
+    }
+    *observer = (struct observer){.passive_opens = -ENOENT, .links_fd = -1};
 }
 
 uint64_t observer_time_wait(const struct observer *observer)
@@ -64,6 +77,33 @@ uint64_t observer_passive_opens(const struct observer *observer)
         return 0;
     }
     return tcpstat_counters_value(&snapshot, observer->passive_opens);
+}
+
+int observer_parse_traffic(const char *text, const char *link, struct observer_traffic *traffic)
+{
+    char key[32];
+    snprintf(key, sizeof(key), " %s:", link);
+    const char *line = strstr(text, key);
+    if (line == NULL ||
+        sscanf(line + strlen(key),
+               "%" SCNu64 " %" SCNu64 " %*u %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+               &traffic->received_bytes, &traffic->received_packets, &traffic->sent_bytes,
+               &traffic->sent_packets) != 4) {
+        return -ENODEV;
+    }
+    return 0;
+}
+
+int observer_traffic(const struct observer *observer, const char *link,
+                     struct observer_traffic *traffic)
+{
+    char text[LINKS_BYTES];
+    ssize_t size = pread(observer->links_fd, text, sizeof(text) - 1, 0);
+    if (size < 0) {
+        return -errno;
+    }
+    text[size] = '\0';
+    return observer_parse_traffic(text, link, traffic);
 }
 
 int observer_count(const struct observer *observer, struct tcp_state_counts *counts)

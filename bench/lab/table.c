@@ -11,7 +11,7 @@
 #define TEXT_MAX 48
 
 /* Where the columns begin is decided by these widths alone. */
-#define ROW_FORMAT "%-6s  %-10s  %7s  %-15s  %-15s  %-11s  %6s  %-13s  %s\n"
+#define ROW_FORMAT "%-12s  %-10s  %7s  %-15s  %-15s  %-11s  %6s  %-13s  %s\n"
 
 struct table_expected table_expect(const struct cell_spec *spec, uint64_t completed)
 {
@@ -138,7 +138,7 @@ void table_print_row(FILE *out, const struct cell_spec *spec, const struct cell_
         format_sides(result->client_time_wait, result->server_time_wait, measured);
         format_sides(expected.client, expected.server, expected_text);
     }
-    fprintf(out, ROW_FORMAT, spec->engine, format_closing(spec, closing),
+    fprintf(out, ROW_FORMAT, lab_kind_name(spec->client), format_closing(spec, closing),
             format_whole(table_number(result->client, "completed_per_sec"), rate),
             format_latency(result->client, "connect", connect),
             format_latency(result->client, "echo", echo), format_cpu(result, cpu),
@@ -153,22 +153,22 @@ static void print_limits(FILE *out, const struct cell_spec *spec, const json_t *
         const json_t *limit = json_array_get(limits, i);
         const char *text = json_string_value(json_object_get(limit, "text"));
         const char *weight = json_string_value(json_object_get(limit, "weight"));
-        fprintf(out, "  %s %s/%s, %s, %s: %s\n", spec->engine, spec->closer, spec->close, who,
-                weight == NULL ? "?" : weight, text == NULL ? "?" : text);
+        fprintf(out, "  %s %s/%s, %s, %s: %s\n", lab_kind_name(spec->client), spec->closer,
+                spec->close, who, weight == NULL ? "?" : weight, text == NULL ? "?" : text);
     }
 }
 
 void table_print_notes(FILE *out, const struct cell_spec *spec, const struct cell_result *result)
 {
     if (result->reason[0] != '\0') {
-        fprintf(out, "  %s %s/%s failed: %s\n", spec->engine, spec->closer, spec->close,
-                result->reason);
+        fprintf(out, "  %s %s/%s failed: %s\n", lab_kind_name(spec->client), spec->closer,
+                spec->close, result->reason);
     }
     print_limits(out, spec, result->client, "load generator");
     print_limits(out, spec, result->server, "server");
     if (result->outcome == CELL_DONE && !table_as_expected(spec, result)) {
         fprintf(out, "  %s %s/%s: TIME_WAIT differ from what the closing table expects\n",
-                spec->engine, spec->closer, spec->close);
+                lab_kind_name(spec->client), spec->closer, spec->close);
     }
 }
 

@@ -158,7 +158,7 @@ def test_a_signal_reaches_the_command_and_ends_all(lab, number):
 
 def demo_rows(text):
     """The table's lines as lists of words, by (engine, close)."""
-    rows = [line.split() for line in text.splitlines() if re.match(r"(uring|epoll)  +\w+/", line)]
+    rows = [line.split() for line in text.splitlines() if re.match(r"kernel-(uring|epoll)  +\w+/", line)]
     return {(row[0], row[1]): row[2:] for row in rows}
 
 
@@ -176,13 +176,13 @@ def test_the_demo_shows_what_the_reports_and_the_kernel_say(lab):
 
 def test_the_demo_prints_a_progress_line_a_second(lab):
     done = run(lab, "demo", "--bin-dir", str(STANDINS), "--duration", "1200ms")
-    lines = re.findall(r"^ *(\d+) s  (\w+) +(\S+) +\d+ connections/s +(\d+) TIME_WAIT$",
+    lines = re.findall(r"^ *(\d+) s  ([\w-]+) +(\S+) +\d+ connections/s +(\d+) TIME_WAIT$",
                        done.stdout, re.M)
     # A busy machine may stretch a row to several seconds; then it has as many lines.
     seconds = [int(second) for second, _, _, _ in lines]
     assert all(later > earlier for earlier, later in zip(seconds, seconds[1:])), lines
     last = {(engine, close): int(count) for _, engine, close, count in lines}
-    assert list(last) == [(engine, close) for engine in ("uring", "epoll")
+    assert list(last) == [(engine, close) for engine in ("kernel-uring", "kernel-epoll")
                           for close in ("client/fin", "client/rst", "server/fin")]
     assert list(last.values()) == [50, 0, 50] * 2
 
@@ -207,7 +207,7 @@ def test_ctrl_c_ends_the_demo_with_the_rows_that_were_made(lab):
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert ("uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
+    assert ("kernel-uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
     wait_until(lambda: not processes_with(mark), "all of the demo's processes to be gone")
 
 

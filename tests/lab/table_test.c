@@ -72,7 +72,7 @@ static void a_number_is_found_by_its_path_and_nan_when_unknown(void **state)
 /* Prints a row and gives its words, separated by single spaces. */
 static void print_words(const struct cell_result *result, char *words, size_t size)
 {
-    struct cell_spec spec = {.engine = "uring", .closer = "client", .close = "fin"};
+    struct cell_spec spec = {.client = LAB_KERNEL_URING, .closer = "client", .close = "fin"};
     char *text = NULL;
     size_t length = 0, used = 0;
     FILE *out = open_memstream(&text, &length);
@@ -101,7 +101,7 @@ static void a_row_shows_the_reports_numbers_in_microseconds(void **state)
     assert_non_null(result.client);
     assert_non_null(result.server);
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin 20000 812/1650/15000 40/40/42 41/36/99 0 "
+    assert_string_equal(words, "kernel-uring client/fin 20000 812/1650/15000 40/40/42 41/36/99 0 "
                                "60000+0 60000+0\n");
     json_decref(result.client);
     json_decref(result.server);
@@ -117,7 +117,7 @@ static void a_server_that_completed_nothing_costs_what_the_client_completed(void
                               10000000, "system", 23000000);
     assert_non_null(result.server);
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin - -/-/- -/-/- -/33/- - 0+0 1000+0\n");
+    assert_string_equal(words, "kernel-uring client/fin - -/-/- -/-/- -/33/- - 0+0 1000+0\n");
     json_decref(result.client);
     json_decref(result.server);
 }
@@ -128,7 +128,7 @@ static void a_row_without_reports_shows_dashes(void **state)
     char words[256];
     struct cell_result result = {.outcome = CELL_FAILED};
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin - -/-/- -/-/- -/-/- - - -\n");
+    assert_string_equal(words, "kernel-uring client/fin - -/-/- -/-/- -/-/- - - -\n");
 }
 
 int main(void)
