@@ -276,7 +276,7 @@ static int plan_groups(struct compare *compare, const struct choices *choices,
 int compare_plan(struct compare *compare, const struct compare_options *options,
                  struct failure *failure)
 {
-    struct choices choices;
+    struct choices choices = {.rows.count = 0};
     *compare = (struct compare){.options = options};
     int error = choose_all(&choices, options, failure);
     error = error != 0 ? error : read_seconds(&compare->seconds, options->seconds, failure);

@@ -3,15 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "netns.h"
+#include "numbers.h"
 #include "tcpstat/tcpstat.h"
 
 #define LINKS_BYTES 16384
+
+/* Columns of /proc/net/dev behind the link's name. */
+enum link_column {
+    LINK_RECEIVED_BYTES = 0,
+    LINK_RECEIVED_PACKETS = 1,
+    LINK_SENT_BYTES = 8,
+    LINK_SENT_PACKETS = 9,
+    LINK_COLUMN_COUNT = 10
+};
 
 /* Opens the sources of the namespace that the thread is in. */
 static int open_here(struct observer *observer, struct failure *failure)
@@ -82,15 +91,19 @@ uint64_t observer_passive_opens(const struct observer *observer)
 int observer_parse_traffic(const char *text, const char *link, struct observer_traffic *traffic)
 {
     char key[32];
+    uint64_t columns[LINK_COLUMN_COUNT];
     snprintf(key, sizeof(key), " %s:", link);
     const char *line = strstr(text, key);
     if (line == NULL ||
-        sscanf(line + strlen(key),
-               "%" SCNu64 " %" SCNu64 " %*u %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
-               &traffic->received_bytes, &traffic->received_packets, &traffic->sent_bytes,
-               &traffic->sent_packets) != 4) {
+        numbers_read(line + strlen(key), columns, LINK_COLUMN_COUNT) != LINK_COLUMN_COUNT) {
         return -ENODEV;
     }
+    *traffic = (struct observer_traffic){
+        .received_bytes = columns[LINK_RECEIVED_BYTES],
+        .received_packets = columns[LINK_RECEIVED_PACKETS],
+        .sent_bytes = columns[LINK_SENT_BYTES],
+        .sent_packets = columns[LINK_SENT_PACKETS],
+    };
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* What the machine did; see usage.h. Layer: bench/lab. */
 #include "usage.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "numbers.h"
 
 /* The kernel's tick at HZ 250, Debian's; at a faster tick the error is smaller than we say. */
 #define SAMPLE_NS (4.0 * (double)NS_PER_MS)
@@ -47,11 +47,8 @@ bool usage_parse(struct usage *usage, const char *text, uint64_t unit_ns)
     if (strncmp(text, "cpu ", 4) != 0) {
         return false;
     }
-    const char *at = text + 4;
-    for (int i = 0; i < STAT_FIELD_COUNT; i++) {
-        char *end;
-        fields[i] = strtoull(at, &end, 10);
-        at = end;
+    if (numbers_read(text + 4, fields, STAT_FIELD_COUNT) != STAT_FIELD_COUNT) {
+        return false;
     }
     usage->busy_ns = (fields[STAT_USER] + fields[STAT_NICE] + fields[STAT_SYSTEM] +
                       fields[STAT_IRQ] + fields[STAT_SOFTIRQ]) *
@@ -130,16 +127,27 @@ bool usage_await_quiet(struct keeper *keeper)
     }
 }
 
+/* A line's columns behind its name. */
+enum slab_column {
+    SLAB_ACTIVE,
+    SLAB_OBJECTS,
+    SLAB_BYTES,
+    SLAB_PER_SLAB,
+    SLAB_PAGES,
+    SLAB_COLUMN_COUNT
+};
+
 void slabs_parse(struct slabs *slabs, const char *text)
 {
     *slabs = (struct slabs){.known = false};
     for (const char *line = text; line != NULL && *line != '\0';) {
-        uint64_t active, per_slab, pages;
-        if (sscanf(line, "%*s %" SCNu64 " %*u %*u %" SCNu64 " %" SCNu64, &active, &per_slab,
-                   &pages) == 3 &&
-            per_slab > 0) {
+        uint64_t columns[SLAB_COLUMN_COUNT];
+        const char *behind_name = line + strcspn(line, " \n");
+        if (numbers_read(behind_name, columns, SLAB_COLUMN_COUNT) == SLAB_COLUMN_COUNT &&
+            columns[SLAB_PER_SLAB] > 0) {
             slabs->known = true;
-            slabs->bytes += active * pages * (uint64_t)sysconf(_SC_PAGESIZE) / per_slab;
+            slabs->bytes += columns[SLAB_ACTIVE] * columns[SLAB_PAGES] *
+                            (uint64_t)sysconf(_SC_PAGESIZE) / columns[SLAB_PER_SLAB];
         }
         line = strchr(line, '\n');
         line = line == NULL ? NULL : line + 1;
