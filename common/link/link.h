@@ -5,11 +5,17 @@
  * to a pcap file (link/pcap.c). A link carries IPv4 and ARP frames and looks into neither, but for
  * what steers them to a worker.
  *
- * Threads. A link belongs to one thread at a time. Workers open one each and share nothing: the
- * kernel gives each frame to one of them (link_steer).
+ * Threads. A link belongs to one thread at a time. Workers have one each and share nothing: the
+ * kernel gives each frame to one of them (link_steer). It numbers workers by the order in which
+ * their links are opened, so these are opened one after the other, worker 0 first; frames may go
+ * astray until all are open and when one is closed.
  *
  * Memory. Received frames stay in the link's memory until link_release; frames to be sent are
- * written into the link's memory (link_reserve). All memory is the link's, taken when it opens.
+ * written into the link's memory (link_reserve). All memory is the link's, taken when it opens;
+ * only faults allocate later, for the frames that they hold.
+ *
+ * Rights. To open takes CAP_NET_RAW, and for AF_XDP CAP_NET_ADMIN and CAP_BPF too; to use takes
+ * none (link_drop_rights).
  *
  * Time is an argument (now_ns) and needed by faults that delay; nothing here waits. To wait, poll
  * link_fds for reading until link_deadline_ns.
@@ -77,8 +83,9 @@ struct link_config {
     uint32_t address_first; /* host order: only IPv4 frames to these addresses are received ... */
     uint32_t address_last;  /* ... to here; all ARP frames are */
     uint32_t worker;        /* 0..workers - 1 */
-    uint32_t workers;       /* 1 */
-    uint32_t group;         /* names the workers that share an interface: the process id will do */
+    uint32_t workers;       /* 1; XDP has no more, since there the device chooses the queue */
+    uint32_t group;         /* names the workers that share an interface: the process id will do
+                             * (its low 16 bits are used) */
     enum link_steer steer;
     uint32_t receive_slots;  /* a power of two; 4096 */
     uint32_t transmit_slots; /* a power of two; 2048 */
@@ -131,7 +138,7 @@ struct link_faults {
     uint64_t reorder_ns; /* 1 ms */
     uint64_t delay_ns;   /* of every frame */
     uint64_t jitter_ns;  /* 0 to this on top, without changing the order */
-    uint32_t queue_max;  /* frames held at once, later ones are dropped and counted; 65536 */
+    uint32_t queue_max;  /* frames held at once in a direction, later ones are dropped; 65536 */
 };
 
 /* Puts faults over a link, which from then on belongs to the new one. Returns 0, -EINVAL or
@@ -145,6 +152,12 @@ int link_faults_open(struct link **opened, struct link *inner, const struct link
  */
 int link_pcap_open(struct link **opened, struct link *inner, const char *path, uint32_t snap_bytes,
                    uint64_t wall_offset_ns, struct failure *failure);
+
+/* Gives up every capability of the calling thread for good, programs that it starts included. Linux
+ * keeps capabilities by thread, so this is called when all links are open and before further
+ * threads start, which inherit the lack of them; or by each thread. Returns 0, or -errno with the
+ * text set. */
+int link_drop_rights(struct failure *failure);
 
 /* Closes a link and all that it stands over. NULL is allowed. */
 void link_destroy(struct link *link);
@@ -165,17 +178,26 @@ size_t link_reserve(struct link *link, struct link_slot *slots, size_t max);
  * unused. Nothing has to leave before link_flush. */
 void link_send(struct link *link, uint64_t now_ns, const struct link_slot *slots, size_t count);
 
-/* Has queued frames leave. Returns 0; -ENETDOWN when the interface is down and -ENOBUFS when the
- * kernel has no room: counted; what is queued stays, and is tried again by the next call. Worth a
- * call once a loop turn: it costs a system call when something is queued, else none. */
+/* Has queued frames leave. Returns 0; -ENETDOWN when the interface is down (or gone) and -ENOBUFS
+ * when the kernel has no room: counted; what is queued stays, and is tried again by the next call,
+ * for which link_deadline_ns tells a time. Worth a call once a loop turn: it costs a system call
+ * when something is queued, else none. */
 int link_flush(struct link *link, uint64_t now_ns);
 
 /* Stores the descriptors that become readable when frames arrive; returns how many, at most
  * LINK_FDS_MAX. A pair in memory has none. */
 size_t link_fds(const struct link *link, int *fds);
 
-/* Tells when a delayed frame is due; CLOCK_NEVER: none is. */
+/* Tells when link_receive and link_flush are next worth a call though no descriptor is readable: a
+ * delayed frame is due, or a flush that failed can be tried again. CLOCK_NEVER: nothing waits. */
 uint64_t link_deadline_ns(const struct link *link);
+
+enum link_counter {
+#define COUNTER(name, help) LINK_COUNTER_##name,
+#include "link/counters.def"
+#undef COUNTER
+    LINK_COUNTER_COUNT
+};
 
 /* Shows the counters (link/counters.def) of the link itself, without those that it stands over;
  * borrowed, updated by the owner's thread, kernel figures by this call. */
