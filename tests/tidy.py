@@ -40,7 +40,9 @@ BESIDE = {
     # The floor shares nothing that it measures: of finwait only clock, options and the like.
     "bench/floor": ["common/base"],
     "bench/crowd": ["common/base", "common/tcpstat"],
-    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro"],
+    # The null stack is what stands below a TCP, and no TCP.
+    "bench/null": ["common/base", "common/wire", "common/link", "common/report"],
+    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro", "bench/null"],
 }
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
