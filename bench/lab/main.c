@@ -12,6 +12,7 @@
 #include "keeper.h"
 #include "options.h"
 #include "run.h"
+#include "timewait.h"
 
 #define PROGRAM "finwait-lab"
 #define CODE_USAGE 2
@@ -36,11 +37,17 @@ static int body_compare(struct keeper *keeper, const void *options)
     return compare_run(keeper, options);
 }
 
+static int body_timewait(struct keeper *keeper, const void *options)
+{
+    return timewait_run(keeper, options);
+}
+
 static void print_usage(FILE *out)
 {
     fprintf(out, "Usage: finwait-lab COMMAND [options]; each command has --help\n"
                  "  demo      churn connections between two namespaces, engine by engine: a table\n"
                  "  compare   kernel against finwait's own TCP, trial by trial: tables, JSON\n"
+                 "  timewait  what TIME_WAIT does and why it exists, each behaviour by doing it\n"
                  "  run       run a command in a private network namespace\n"
                  "  pair      run a server and a client in two private namespaces, joined by veth\n"
                  "Nothing on the host changes, and nothing is left behind.\n");
@@ -146,6 +153,13 @@ static int command_compare(char **argv)
     return launch(body_compare, &options);
 }
 
+static int command_timewait(char **argv)
+{
+    struct timewait_options options;
+    int code = parse(&timewait_program, argv, &options);
+    return code >= 0 ? code : launch(body_timewait, &options);
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
@@ -154,6 +168,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "compare") == 0) {
         return command_compare(argv + 1);
+    }
+    if (strcmp(command, "timewait") == 0) {
+        return command_timewait(argv + 1);
     }
     if (strcmp(command, "run") == 0) {
         return command_run(argv + 1);
@@ -169,6 +186,7 @@ int main(int argc, char **argv)
         printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
         return 0;
     }
-    log_line(PROGRAM, "unknown command \"%s\"; use demo, compare, run, pair or --help", command);
+    log_line(PROGRAM, "unknown command \"%s\"; use demo, compare, timewait, run, pair or --help",
+             command);
     return CODE_USAGE;
 }

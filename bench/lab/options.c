@@ -237,3 +237,35 @@ const struct cli_program compare_program = {
     .option_count = sizeof(compare_table) / sizeof(compare_table[0]),
     .struct_bytes = sizeof(struct compare_options),
 };
+
+static const struct cli_option timewait_table[] = {
+    {.name = "short",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct timewait_options, is_short),
+     .section = "What is shown",
+     .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 4 minutes"},
+    {.name = "rate",
+     .type = CLI_RATE,
+     .offset = offsetof(struct timewait_options, rate),
+     .metavar = "N[/s]",
+     .initial = "2k/s",
+     .min = 10,
+     .max = 20000,
+     .help = "of the churn whose plateau is forecast"},
+    {.name = "bin-dir",
+     .type = CLI_STRING,
+     .offset = offsetof(struct timewait_options, bin_dir),
+     .metavar = "DIR",
+     .help = "where finwait's programs are; by default beside finwait-lab"},
+};
+
+const struct cli_program timewait_program = {
+    .name = "finwait-lab timewait",
+    .summary = "shows what TIME_WAIT does and why it exists, in the kernel and in finwait's stack",
+    .usage = "[options]",
+    .epilogue = "Each line was measured as it was printed, and checked.\nExit codes: 0 all was "
+                "shown, 2 usage, 4 something was not shown, 130 interrupted.\n",
+    .options = timewait_table,
+    .option_count = sizeof(timewait_table) / sizeof(timewait_table[0]),
+    .struct_bytes = sizeof(struct timewait_options),
+};

@@ -53,9 +53,16 @@ enum compare_offloads {
     COMPARE_OFFLOADS_OFF,
 };
 
+struct timewait_options {
+    bool is_short;
+    struct cli_rate rate; /* of the churn */
+    const char *bin_dir;  /* NULL: where finwait-lab itself is */
+};
+
 extern const struct cli_program run_program;
 extern const struct cli_program pair_program;
 extern const struct cli_program demo_program;
 extern const struct cli_program compare_program;
+extern const struct cli_program timewait_program;
 
 #endif
