@@ -26,6 +26,7 @@ struct cell_spec {
     uint64_t duration_ns;
     uint64_t hold_ns;   /* not 0: open `in_flight` connections once, hold them so long, end */
     uint32_t in_flight; /* 0: the load generator's default */
+    const char *rate;   /* not NULL: an open loop at this rate, instead of so many in flight */
     const char *client_cpus;
     const char *server_cpus;
     const char *bin_dir;

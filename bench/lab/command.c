@@ -130,7 +130,9 @@ void command_client(struct command *command, const struct cell_spec *spec, const
         add(command, "--duration");
         add(command, "%" PRIu64 "ms", spec->duration_ns / NS_PER_MS);
     }
-    if (spec->in_flight > 0) {
+    if (spec->rate != NULL) {
+        add_option(command, "--rate", spec->rate);
+    } else if (spec->in_flight > 0) {
         add(command, "--in-flight");
         add(command, "%" PRIu32, spec->in_flight);
     }

@@ -14,8 +14,10 @@
 
 static const struct fws_endpoint server_end = {.addr = {.version = 4, .bytes = {10, 9, 0, 1}},
                                                .port = 7000};
-static const struct fws_endpoint client_end = {.addr = {.version = 4, .bytes = {10, 9, 0, 2}},
-                                               .port = 40000};
+static const struct fws_addr client_prefix = {.version = 4, .bytes = {10, 10, 0, 0}};
+#define CLIENT_PREFIX_BITS 16
+#define PORT_FIRST 10000u
+#define PORT_COUNT 50000u
 
 int memory_wire_open(struct memory_wire *wire, const struct memory_wire_config *config)
 {
@@ -31,7 +33,8 @@ int memory_wire_open(struct memory_wire *wire, const struct memory_wire_config *
     memset(wire, 0, sizeof(*wire));
     wire->now_ns = host.now_ns;
     int error = fws_host_create(&wire->server, &host);
-    host.address = client_end.addr;
+    host.address = client_prefix;
+    host.prefix_bits = CLIENT_PREFIX_BITS;
     error = error == 0 ? fws_host_create(&wire->client, &host) : error;
     error = error == 0 ? fws_listen(wire->server, &server_end, 16, NULL, &wire->listener) : error;
     if (error != 0) {
@@ -98,9 +101,15 @@ void memory_wire_run(struct memory_wire *wire, uint64_t ns)
     }
 }
 
-int memory_wire_connect(struct memory_wire *wire, fws_handle *client, fws_handle *server)
+int memory_wire_connect(struct memory_wire *wire, uint32_t number, fws_handle *client,
+                        fws_handle *server)
 {
     const struct fws_options options = {.size = sizeof(options), .nodelay = 1};
+    uint32_t host = number / PORT_COUNT + 1;
+    struct fws_endpoint client_end = {.addr = client_prefix,
+                                      .port = (uint16_t)(PORT_FIRST + number % PORT_COUNT)};
+    client_end.addr.bytes[2] = (uint8_t)(host >> 8);
+    client_end.addr.bytes[3] = (uint8_t)host;
     int error = fws_connect(wire->client, &client_end, &server_end, &options, client);
     if (error != 0) {
         return error;
@@ -127,4 +136,15 @@ uint64_t memory_wire_time_wait(const struct fws_host *host)
     struct fws_census census = {.size = sizeof(census)};
     fws_census(host, &census);
     return census.states[FWS_STATE_TIME_WAIT];
+}
+
+uint64_t memory_wire_time_wait_made(const struct fws_host *host)
+{
+    struct fws_census census = {.size = sizeof(census)};
+    uint64_t made = 0;
+    fws_census(host, &census);
+    for (int from = 0; from < FWS_STATE_COUNT; from++) {
+        made += census.transitions[from][FWS_STATE_TIME_WAIT];
+    }
+    return made;
 }

@@ -36,8 +36,13 @@ void memory_wire_close(struct memory_wire *wire);
 /* Carries what is due, and lets time pass by `ns` in steps of a millisecond. */
 void memory_wire_run(struct memory_wire *wire, uint64_t ns);
 
-/* Opens the one 4-tuple that is used here and accepts it. Returns 0 or -errno of connect. */
-int memory_wire_connect(struct memory_wire *wire, fws_handle *client, fws_handle *server);
+/* Opens the 4-tuple of this number, one of 2^16 addresses x 50,000 ports, and accepts it. Returns 0
+ * or -errno of connect. */
+int memory_wire_connect(struct memory_wire *wire, uint32_t number, fws_handle *client,
+                        fws_handle *server);
+
+/* Counts the TIME_WAIT records that a host has made in all. */
+uint64_t memory_wire_time_wait_made(const struct fws_host *host);
 
 /* Lets the kept duplicate arrive at the server. */
 void memory_wire_deliver_copy(struct memory_wire *wire);

@@ -48,6 +48,7 @@ static const demonstration demonstrations[] = {
     timewait_show_sides,     timewait_show_restart,  timewait_show_timestamps,
     timewait_show_tw_reuse,  timewait_show_ports,    timewait_show_buckets,
     timewait_show_duplicate, timewait_show_last_ack, timewait_show_stack_reuse,
+    timewait_show_churn,
 };
 
 int timewait_run(struct keeper *keeper, const struct timewait_options *options)

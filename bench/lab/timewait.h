@@ -22,8 +22,8 @@ struct timewait {
     struct place place;
     uint32_t shown;
     uint32_t not_shown;
-    bool stopped;    /* a signal asked to stop */
-    double held_sec; /* how long the kernel's TIME_WAIT lasted; 0: not measured */
+    bool stopped;         /* a signal asked to stop */
+    uint64_t lifetime_ns; /* of the kernel's TIME_WAIT, mean; 0: not measured */
 };
 
 /* Prints the heading of one behaviour, with its explanation in a line. */
@@ -51,6 +51,7 @@ void timewait_show_buckets(struct timewait *timewait);
 void timewait_show_duplicate(struct timewait *timewait);
 void timewait_show_last_ack(struct timewait *timewait);
 void timewait_show_stack_reuse(struct timewait *timewait);
+void timewait_show_churn(struct timewait *timewait);
 
 /* Runs all; returns the exit code. */
 int timewait_run(struct keeper *keeper, const struct timewait_options *options);

@@ -96,7 +96,7 @@ static bool run_first(struct memory_wire *wire)
 {
     struct stream first = {.letter = FIRST_BYTE};
     wire->copy_after = COPIED_SEGMENT;
-    if (memory_wire_connect(wire, &first.client, &first.server) != 0) {
+    if (memory_wire_connect(wire, 0, &first.client, &first.server) != 0) {
         return false;
     }
     send_and_read(wire, &first, STREAM_BYTES);
@@ -110,7 +110,7 @@ static int run_second(struct memory_wire *wire, struct stream *second)
 {
     struct fws_info info = {.size = sizeof(info)};
     *second = (struct stream){.letter = SECOND_BYTE};
-    int error = memory_wire_connect(wire, &second->client, &second->server);
+    int error = memory_wire_connect(wire, 0, &second->client, &second->server);
     if (error != 0) {
         return error;
     }
@@ -154,7 +154,7 @@ static void show_duplicate_with(struct timewait *timewait)
     }
     bool first = run_first(&wire);
     uint64_t closed_ns = wire.now_ns;
-    int refused = memory_wire_connect(&wire, &client, &server);
+    int refused = memory_wire_connect(&wire, 0, &client, &server);
     memory_wire_deliver_copy(&wire);
     uint64_t waiting = memory_wire_time_wait(wire.client);
     while (memory_wire_time_wait(wire.client) > 0 && wire.now_ns < closed_ns + 2 * TIME_WAIT_NS) {
@@ -190,7 +190,7 @@ static void show_last_ack_lost(struct timewait *timewait, uint64_t time_wait_ns)
         return;
     }
     struct fws_info info = {.size = sizeof(info)};
-    int error = memory_wire_connect(&wire, &client, &server);
+    int error = memory_wire_connect(&wire, 0, &client, &server);
     if (error == 0) {
         fws_close(wire.client, client);
         memory_wire_run(&wire, 0);
@@ -239,16 +239,16 @@ static void show_stack_reopen(struct timewait *timewait, const struct reopening 
     if (!open_wire(timewait, &wire, TIME_WAIT_NS, reopening->timestamps)) {
         return;
     }
-    int error = memory_wire_connect(&wire, &client, &server);
+    int error = memory_wire_connect(&wire, 0, &client, &server);
     if (error == 0) {
         close_both(&wire, at_client ? client : server, at_client ? server : client, at_client);
     }
     uint64_t waiting = memory_wire_time_wait(at_client ? wire.client : wire.server);
     uint64_t closed_ns = wire.now_ns;
-    int first = memory_wire_connect(&wire, &client, &server), again = first;
+    int first = memory_wire_connect(&wire, 0, &client, &server), again = first;
     while (again == -EADDRINUSE && wire.now_ns < closed_ns + 2 * TIME_WAIT_NS) {
         memory_wire_run(&wire, 10 * NS_PER_MS);
-        again = memory_wire_connect(&wire, &client, &server);
+        again = memory_wire_connect(&wire, 0, &client, &server);
     }
     double after_sec = (double)(wire.now_ns - closed_ns) / (double)NS_PER_SEC;
     timewait_check(

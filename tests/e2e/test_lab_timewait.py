@@ -12,7 +12,7 @@ from harness import processes_with, wait_until
 
 HEADS = ("who waits", "a restarted server", "reuse of a 4-tuple", "tcp_tw_reuse", "ports that run out",
          "tcp_max_tw_buckets", "why it exists: old duplicates", "why it exists: a lost last ACK",
-         "reuse in the stack")
+         "reuse in the stack", "pile-up, plateau, drain")
 BAD_INPUT = (
     (("--shrt",), ("--shrt", "--short")),
     (("--rate", "fast"), ("--rate", "fast")),
@@ -34,7 +34,7 @@ def test_every_behaviour_shows_as_it_is_said_to():
     done = subprocess.run([program("finwait-lab"), "timewait", "--short"], capture_output=True, text=True,
                           timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    heads = re.findall(r"^([\w ():-]+?): ", done.stdout, re.M)
+    heads = re.findall(r"^([\w ,():-]+?): ", done.stdout, re.M)
     for head in HEADS:
         assert f"\n{head}: " in done.stdout, (head, heads)
     shown = re.findall(r"^  ok        (.+)$", done.stdout, re.M)
