@@ -143,15 +143,20 @@ struct link_faults {
 
 /* Puts faults over a link, which from then on belongs to the new one. Returns 0, -EINVAL or
  * -ENOMEM; on an error `inner` is the caller's still. */
-int link_faults_open(struct link **opened, struct link *inner, const struct link_faults *faults);
+int link_faults_open(struct link **opened, struct link *inner, const struct link_faults *config);
+
+/* A capture: pcap with nanosecond stamps. */
+struct link_capture {
+    const char *path;        /* borrowed during link_pcap_open */
+    uint64_t wall_offset_ns; /* a frame's stamp is this + now_ns */
+    uint32_t snap_bytes;     /* of each frame are kept; 0: all */
+};
 
 /* Puts a capture over a link, which from then on belongs to the new one: each frame sent or
- * received is written to `path` as pcap (nanosecond stamps, snapshot length `snap_bytes`; 0:
- * whole). Stamps are `wall_offset_ns` + now_ns. A write that fails ends the capture and is counted,
- * not the link. Returns 0, or -errno with the text set; on an error `inner` is the caller's still.
- */
-int link_pcap_open(struct link **opened, struct link *inner, const char *path, uint32_t snap_bytes,
-                   uint64_t wall_offset_ns, struct failure *failure);
+ * received is written. A write that fails ends the capture and is counted, not the link. Returns 0,
+ * or -errno with the text set; on an error `inner` is the caller's still. */
+int link_pcap_open(struct link **opened, struct link *inner, const struct link_capture *config,
+                   struct failure *failure);
 
 /* Gives up every capability of the calling thread for good, programs that it starts included. Linux
  * keeps capabilities by thread, so this is called when all links are open and before further

@@ -133,7 +133,8 @@ static uint64_t collect(struct packet_transmit *transmit)
         if (slot_status(transmit, oldest) == TP_STATUS_SEND_REQUEST) {
             break;
         }
-        bytes += slot_at(transmit, oldest)->tp_len;
+        const uint32_t length = slot_at(transmit, oldest)->tp_len;
+        bytes += length == BYTES_TO_SKIP ? 0 : length; /* given up: counted when it was */
         transmit->queued--;
         transmit->refusals = 0;
     }
@@ -145,7 +146,7 @@ static void refuse(struct packet_transmit *transmit, uint64_t *counters)
 {
     if (++transmit->refusals >= REFUSALS_MAX) {
         struct tpacket2_hdr *slot = slot_at(transmit, transmit->next - transmit->queued);
-        counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len - BYTES_TO_SKIP;
+        counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len;
         slot->tp_len = BYTES_TO_SKIP;
         transmit->refusals = 0;
     }

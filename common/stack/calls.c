@@ -49,6 +49,7 @@ static struct tcp_options options_in(const struct fws_options *given)
         .send_buffer_bytes = own.send_buffer_bytes,
         .receive_buffer_bytes = own.receive_buffer_bytes,
         .fin_wait_2_ns = own.fin_wait_2_ns,
+        .no_time_wait = own.no_time_wait != 0,
     };
 }
 
@@ -153,6 +154,7 @@ int fws_get_options(struct fws_host *host, fws_handle conn, struct fws_options *
         .send_buffer_bytes = own.send_buffer_bytes,
         .receive_buffer_bytes = own.receive_buffer_bytes,
         .fin_wait_2_ns = own.fin_wait_2_ns,
+        .no_time_wait = own.no_time_wait,
     };
     host_struct_out(options, &given, sizeof(given));
     return 0;

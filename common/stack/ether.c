@@ -122,6 +122,14 @@ void ether_announce(struct ether *ether, uint32_t address)
 {
     struct wire_arp arp = {
         .operation = WIRE_ARP_REQUEST, .sender_ip = address, .target_ip = address};
+    ether->probing = false;
+    send_arp(ether, &arp, &broadcast);
+}
+
+void ether_probe(struct ether *ether, uint32_t address)
+{
+    struct wire_arp arp = {.operation = WIRE_ARP_REQUEST, .target_ip = address};
+    ether->probing = true;
     send_arp(ether, &arp, &broadcast);
 }
 
@@ -198,14 +206,24 @@ static void learn_stranger(struct ether *ether, const struct wire_arp *arp)
     }
 }
 
+static void note_conflict(struct ether *ether, uint32_t address, const struct wire_mac *mac)
+{
+    count(ether, ETHER_COUNTER_arp_conflicts);
+    ether->conflict_address = address;
+    ether->conflict_mac = *mac;
+}
+
 /* Takes note of who sent an ARP packet. */
 static void note_sender(struct ether *ether, const struct wire_arp *arp, bool asks_for_us)
 {
     if (arp->sender_ip == 0) { /* RFC 5227 section 2.1.1: a probe has no sender yet */
+        if (asks_for_us && ether->probing) {
+            note_conflict(ether, arp->target_ip, &arp->sender_mac);
+        }
         return;
     }
     if (is_ours(ether, arp->sender_ip)) {
-        count(ether, ETHER_COUNTER_arp_conflicts);
+        note_conflict(ether, arp->sender_ip, &arp->sender_mac);
         return;
     }
     struct neighbour *neighbour = neighbour_find(ether, arp->sender_ip);
@@ -234,7 +252,7 @@ static void input_arp(struct ether *ether, const struct wire_ether *frame)
                  : asks_for_us                   ? ETHER_COUNTER_arp_requests_received
                                                  : ETHER_COUNTER_arp_others);
     note_sender(ether, &arp, asks_for_us);
-    if (asks_for_us) {
+    if (asks_for_us && !ether->config.silent && !ether->probing) {
         struct wire_arp reply = {
             .operation = WIRE_ARP_REPLY,
             .sender_ip = arp.target_ip,
@@ -324,6 +342,11 @@ static uint32_t next_hop(const struct ether *ether, uint32_t target)
         return 0;
     }
     return is_on_link(ether, target) ? target : ether->config.gateway;
+}
+
+bool ether_has_route(const struct ether *ether, uint32_t target)
+{
+    return next_hop(ether, target) != 0;
 }
 
 enum ether_sent ether_output(struct ether *ether, uint8_t *frame, size_t packet_bytes)

@@ -34,7 +34,7 @@
 #include "wire/wire.h"
 
 #define ETHER_NEIGHBOURS_MAX 1024u /* beside static ones; the oldest is displaced */
-#define ETHER_WAITING_MAX 64u      /* packets that wait for one neighbour; the oldest is dropped */
+#define ETHER_WAITING_MAX 1024u    /* packets that wait for one neighbour; the oldest is dropped */
 #define ETHER_WAITING_BYTES_MAX (1u << 20) /* of such packets in all, until they are fetched */
 #define ETHER_ARP_MAX 1024u                /* ARP frames that wait to be fetched */
 #define ETHER_PACKET_MAX 65535u
@@ -60,6 +60,7 @@ struct ether_config {
     uint32_t address_last;  /* to here */
     uint8_t prefix_bits;    /* of the link: targets that share them with address_first are on it */
     uint32_t gateway;       /* to all others; 0: there is none */
+    bool silent;            /* learns by ARP and asks, but leaves it to another to answer */
 };
 
 struct ether_frame;
@@ -84,8 +85,11 @@ struct ether {
     struct neighbour *newest;
     struct neighbour *used_last; /* where the last packet went; may be NULL */
     uint32_t neighbour_count;    /* static ones not counted */
-    size_t waiting_bytes;        /* of packets */
-    uint32_t arp_count;          /* frames in `due` */
+    bool probing;                /* an address of ours is not yet taken for sure */
+    uint32_t conflict_address;   /* that another station claimed last; 0: none did */
+    struct wire_mac conflict_mac;
+    size_t waiting_bytes; /* of packets */
+    uint32_t arp_count;   /* frames in `due` */
     struct ether_frames due;
     uint64_t counters[ETHER_COUNTER_COUNT];
 };
@@ -102,13 +106,22 @@ void ether_release(struct ether *ether);
 int ether_add_static(struct ether *ether, uint32_t address, const struct wire_mac *mac);
 
 /* Announces an address of ours to all (RFC 5227 section 2.3), so that they forget who had it
- * before. */
+ * before. Ends probing. */
 void ether_announce(struct ether *ether, uint32_t address);
+
+/* Asks who has an address that we mean to take (RFC 5227 section 2.1.1): whoever answers is a
+ * conflict. Until ether_announce nobody who asks for us is answered, and whoever probes for an
+ * address of ours too is a conflict. */
+void ether_probe(struct ether *ether, uint32_t address);
 
 /* Takes a received frame. Returns true when it holds an IPv4 packet for our station: `*packet` then
  * points into the frame, padding included. ARP is dealt with here. */
 bool ether_input(struct ether *ether, const uint8_t *frame, size_t bytes, const uint8_t **packet,
                  size_t *packet_bytes);
+
+/* Tells whether packets to a target have a way: not those to ourselves, to many, or beyond the link
+ * without a gateway. */
+bool ether_has_route(const struct ether *ether, uint32_t target);
 
 enum ether_sent {
     ETHER_SEND,   /* the frame is whole: send WIRE_ETHER_BYTES + packet_bytes */

@@ -27,6 +27,10 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/* fws_info and fws_census name a struct and a call, as stat does in POSIX: no reason for a warning
+ * in a program that asks for -Wshadow. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #endif
 
@@ -77,7 +81,8 @@ enum fws_feature { /* bits of fws_config.features_off */
                    FWS_PATH_MTU = 1 << 3,   /* believing ICMP "fragmentation needed" */
                    FWS_REASSEMBLY = 1 << 4, /* of IP fragments; off: they are refused and counted */
                    FWS_DELAYED_ACK =
-                       1 << 5, /* off: every segment with data is acknowledged at once */
+                       1 << 5,           /* off: every segment with data is acknowledged at once */
+                   FWS_FIN_ACK = 1 << 6, /* at once; off: a FIN's ACK waits as that of data does */
 };
 
 struct fws_config {
@@ -116,6 +121,9 @@ struct fws_config {
     uint32_t iss_offset;            /* added to every initial sequence number: to test wraps */
     uint32_t timestamp_offset;      /* added to every timestamp: to test wraps */
     struct fws_allocator allocator; /* zeroed: malloc and free */
+    struct fws_addr address_last;   /* given: the host owns address to address_last instead */
+    uint16_t port_modulus;          /* of random source ports only those that leave ... */
+    uint16_t port_residue;          /* ... this when divided by the modulus; 0: any */
 };
 
 /* Makes a host. Returns 0, -EINVAL (a field out of its range), -EAFNOSUPPORT or -ENOMEM. */
@@ -176,6 +184,10 @@ struct fws_options {
     uint32_t send_buffer_bytes;    /* 0: the host's */
     uint32_t receive_buffer_bytes; /* 0: the host's */
     uint64_t fin_wait_2_ns;        /* 0: the host's */
+    /* 1: once fws_close was called and our FIN is acknowledged nothing is kept, as TCP_LINGER2 -1
+     * does; what the peer still sends is answered by an RST. Where the peer was acknowledged
+     * before, it is reset. A TIME_WAIT that began before fws_close stays. */
+    uint8_t no_time_wait;
 };
 
 /* Listens. An address of version 0 means every address of the host. `backlog` bounds connections
@@ -231,7 +243,7 @@ int fws_close(struct fws_host *host, fws_handle handle);
 int fws_abort(struct fws_host *host, fws_handle conn);
 
 /* Change and read a connection's options. All fields of `options` are set at once; MSS can only
- * fall after the handshake. Return 0, -EINVAL or -EBADF. */
+ * fall after the handshake; a time above 24 days counts as 24 days. Return 0, -EINVAL or -EBADF. */
 int fws_set_options(struct fws_host *host, fws_handle conn, const struct fws_options *options);
 int fws_get_options(struct fws_host *host, fws_handle conn, struct fws_options *options);
 
@@ -247,6 +259,10 @@ enum fws_ready {
     FWS_ERROR = 1 << 5,      /* reset, refused or timed out: `error` says which */
     FWS_SENT = 1 << 6,       /* everything queued was acknowledged, our FIN too if it was sent */
     FWS_DONE = 1 << 7,       /* the wire is done with it: TIME_WAIT or closed */
+    /* It goes on, but the network reported an error (fws_info's soft_error), or three
+     * retransmissions in a row went unanswered (MUST-47, SHLD-9); until the peer acknowledges
+     * something new. */
+    FWS_TROUBLE = 1 << 8,
 };
 
 struct fws_event {
@@ -354,6 +370,7 @@ size_t fws_counters(const struct fws_host *host, struct fws_counter *counters, s
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif

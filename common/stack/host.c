@@ -97,23 +97,52 @@ void fws_host_destroy(struct fws_host *host)
     allocator.release(allocator.context, host, sizeof(*host));
 }
 
+/* Makes room for an ICMP message at the end of those that wait; NULL: there is none. */
+static uint8_t *queue_echo(struct fws_host *host, uint32_t bytes)
+{
+    if (bytes > host->mtu_bytes || host->echo_count == HOST_ECHOES_MAX) {
+        return NULL;
+    }
+    uint8_t *packet = memory_alloc(&host->memory, bytes);
+    if (packet != NULL) {
+        uint32_t at = (host->echo_first + host->echo_count) % HOST_ECHOES_MAX;
+        host->echoes[at] = (struct host_echo){.bytes = bytes, .packet = packet};
+        host->echo_count++;
+    }
+    return packet;
+}
+
 static void answer_echo(struct fws_host *host, const struct wire_ipv4 *ip,
                         const struct wire_icmp *icmp)
 {
-    uint32_t bytes = WIRE_IPV4_BYTES + 4u + icmp->body_bytes;
-    uint8_t *packet = NULL;
-    if (bytes <= host->mtu_bytes && host->echo_count < HOST_ECHOES_MAX) {
-        packet = memory_alloc(&host->memory, bytes);
-    }
+    uint8_t *packet = queue_echo(host, WIRE_IPV4_BYTES + 4u + icmp->body_bytes);
     if (packet == NULL) {
         host->counters[HOST_COUNTER_echoes_dropped]++;
         return;
     }
-    uint32_t at = (host->echo_first + host->echo_count) % HOST_ECHOES_MAX;
     wire_icmp_emit_echo_reply(packet, ip, icmp, host->echo_id++);
-    host->echoes[at] = (struct host_echo){.bytes = bytes, .packet = packet};
-    host->echo_count++;
     host->counters[HOST_COUNTER_echoes_answered]++;
+}
+
+/* RFC 1122 section 3.3.2: the source of a datagram that was never complete learns of it, when its
+ * first fragment is there to be quoted. At most REASSEMBLY_DATAGRAMS_MAX in REASSEMBLY_TIMEOUT_NS,
+ * each smaller than what led to it or little larger: no flood becomes a greater one. */
+static void expire_fragments(struct fws_host *host)
+{
+    struct reassembly_head head;
+    while (reassembly_expire_one(&host->reassembly, tcp_now_ns(host->tcp), &head)) {
+        if (head.quoted_bytes == 0) {
+            continue;
+        }
+        uint8_t *packet = queue_echo(host, WIRE_ICMP_ERROR_BYTES + head.quoted_bytes);
+        if (packet == NULL) {
+            host->counters[HOST_COUNTER_time_exceeded_dropped]++;
+            continue;
+        }
+        struct wire_icmp_quote quote = {.bytes = head.quote, .count = head.quoted_bytes};
+        wire_icmp_emit_time_exceeded(packet, &quote, host->echo_id++);
+        host->counters[HOST_COUNTER_time_exceeded_sent]++;
+    }
 }
 
 static void input_icmp(struct fws_host *host, const struct wire_ipv4 *ip)
@@ -193,12 +222,19 @@ static bool input_packet(struct fws_host *host, const struct fws_packet *packet,
         host->counters[HOST_COUNTER_packets_not_ours]++;
         return false;
     }
+    if (pending->ip.source_routed) {
+        /* DEVIATION from MUST-51 to MUST-53 of RFC 9293: RFC 7126 sections 4.3 and 4.4 drop these
+         * by default, as Linux does: the route would lead our answers past any filter. */
+        host->counters[HOST_COUNTER_packets_source_routed]++;
+        return false;
+    }
     if (pending->ip.more_fragments || pending->ip.fragment_offset != 0) {
         if (!host->reassembles) {
             host->counters[HOST_COUNTER_fragments_refused]++;
             return false;
         }
         struct wire_ipv4 whole;
+        expire_fragments(host);
         if (!reassembly_add(&host->reassembly, &pending->ip, tcp_now_ns(host->tcp), &whole)) {
             return false;
         }
@@ -276,7 +312,7 @@ size_t fws_output(struct fws_host *host, struct fws_buffer *buffers, size_t coun
 void fws_advance(struct fws_host *host, uint64_t now_ns)
 {
     tcp_advance(host->tcp, now_ns);
-    reassembly_expire(&host->reassembly, tcp_now_ns(host->tcp));
+    expire_fragments(host);
 }
 
 uint64_t fws_next_deadline(const struct fws_host *host)

@@ -24,9 +24,9 @@ enum host_counter {
 
 extern const struct counter_info host_counter_infos[HOST_COUNTER_COUNT];
 
-#define HOST_ECHOES_MAX 64u /* answers to pings that wait to go out */
+#define HOST_ECHOES_MAX 64u /* ICMP messages that wait to go out */
 
-/* A ping's answer, kept whole. */
+/* A ping's answer, or an error about fragments; kept whole. */
 struct host_echo {
     uint32_t bytes;
     uint8_t *packet;

@@ -44,6 +44,7 @@ static void fill_defaults(struct fws_config *config)
     config->port_first = config->port_first != 0 ? config->port_first : 32768;
     config->port_last = config->port_last != 0 ? config->port_last : 60999;
     default_u32(&config->mtu_bytes, 1500);
+    config->port_modulus = config->port_modulus != 0 ? config->port_modulus : 1;
     default_u64(&config->time_wait_ns, 60 * NS_PER_SEC);
     default_u64(&config->rto_min_ns, 200 * NS_PER_MS);
     default_u64(&config->rto_initial_ns, NS_PER_SEC);
@@ -70,7 +71,8 @@ static bool limits_are_right(const struct fws_config *config)
            config->send_buffer_bytes <= BUFFER_BYTES_MAX &&
            config->receive_buffer_bytes <= BUFFER_BYTES_MAX && config->syn_retries <= RETRIES_MAX &&
            config->syn_ack_retries <= RETRIES_MAX && config->retries <= 255 &&
-           config->initial_window_segments <= 64 && config->port_first <= config->port_last;
+           config->initial_window_segments <= 64 && config->port_first <= config->port_last &&
+           config->port_residue < config->port_modulus;
 }
 
 static bool times_are_right(const struct fws_config *config)
@@ -103,9 +105,10 @@ static void translate(struct tcp_config *tcp, const struct fws_config *config)
 {
     uint32_t ip = host_ip_of(&config->address);
     uint32_t host_bits = config->prefix_bits == 32 ? 0 : UINT32_MAX >> config->prefix_bits;
+    bool has_last = config->address_last.version != 0;
     *tcp = (struct tcp_config){
-        .first_ip = ip & ~host_bits,
-        .last_ip = ip | host_bits,
+        .first_ip = has_last ? ip : ip & ~host_bits,
+        .last_ip = has_last ? host_ip_of(&config->address_last) : ip | host_bits,
         .mtu_bytes = config->mtu_bytes,
         .ttl = config->ttl,
         .rfc1337 = config->rfc1337 != 0,
@@ -115,6 +118,7 @@ static void translate(struct tcp_config *tcp, const struct fws_config *config)
         .window_scaling = is_on(config, FWS_WINDOW_SCALING),
         .path_mtu = is_on(config, FWS_PATH_MTU),
         .delayed_ack = is_on(config, FWS_DELAYED_ACK),
+        .fin_ack = is_on(config, FWS_FIN_ACK),
         .now_ns = config->now_ns,
         .time_wait_ns = config->time_wait_ns,
         .rto_min_ns = config->rto_min_ns,
@@ -135,6 +139,8 @@ static void translate(struct tcp_config *tcp, const struct fws_config *config)
         .initial_window_segments = config->initial_window_segments,
         .port_first = config->port_first,
         .port_last = config->port_last,
+        .port_modulus = config->port_modulus,
+        .port_residue = config->port_residue,
         .syn_cookies = (enum tcp_cookies)config->syn_cookies,
         .congestion = (enum tcp_congestion)config->congestion,
         .iss_offset = config->iss_offset,
@@ -145,11 +151,16 @@ static void translate(struct tcp_config *tcp, const struct fws_config *config)
 
 int host_config_read(struct tcp_config *tcp, struct fws_config *config)
 {
-    if (config->address.version == 6) {
+    if (config->address.version == 6 || config->address_last.version == 6) {
         return -EAFNOSUPPORT;
     }
     fill_defaults(config);
     uint32_t ip = host_ip_of(&config->address);
+    uint32_t last_ip = host_ip_of(&config->address_last);
+    if (config->address_last.version != 0 &&
+        (config->address_last.version != 4 || last_ip < ip || last_ip >> 28 >= 14)) {
+        return -EINVAL;
+    }
     if (config->address.version != 4 || ip == 0 || ip >> 28 >= 14 || !limits_are_right(config) ||
         !times_are_right(config) || !choices_are_right(config)) {
         return -EINVAL;

@@ -16,6 +16,7 @@
 #define PACKET_BYTES_MAX 65535u
 #define HEADER_BYTES_MAX 60u
 #define FRAGMENT_UNIT_BYTES 8u
+#define QUOTED_BYTES 8u /* RFC 792; no fragment but the last is shorter */
 
 struct reassembly_fragment {
     struct reassembly_fragment *next; /* by start */
@@ -372,14 +373,45 @@ bool reassembly_add(struct reassembly *reassembly, const struct wire_ipv4 *fragm
     return is_whole;
 }
 
+/* RFC 1122 section 3.2.2: no ICMP error is told of by another. */
+static bool is_icmp_error(const struct reassembly_datagram *datagram)
+{
+    uint8_t type = datagram->fragments->payload[0];
+    return datagram->protocol == WIRE_PROTO_ICMP && type != WIRE_ICMP_ECHO &&
+           type != WIRE_ICMP_ECHO_REPLY;
+}
+
+static void fill_head(const struct reassembly_datagram *datagram, struct reassembly_head *head)
+{
+    const struct reassembly_fragment *first = datagram->fragments;
+    head->quoted_bytes = 0;
+    if (first == NULL || first->start != 0 || is_icmp_error(datagram)) {
+        return;
+    }
+    memcpy(head->quote, datagram->header, datagram->header_bytes);
+    memcpy(head->quote + datagram->header_bytes, first->payload, QUOTED_BYTES);
+    head->quoted_bytes = datagram->header_bytes + QUOTED_BYTES;
+}
+
+bool reassembly_expire_one(struct reassembly *reassembly, uint64_t now_ns,
+                           struct reassembly_head *head)
+{
+    const struct reassembly_datagram *oldest = reassembly->oldest;
+    if (oldest == NULL || oldest->deadline_ns > now_ns) {
+        return false;
+    }
+    fill_head(oldest, head);
+    if (!oldest->spoilt) { /* else it was counted when it was dropped */
+        count(reassembly, REASSEMBLY_COUNTER_datagrams_expired);
+    }
+    remove_datagram(reassembly, &reassembly->oldest);
+    return true;
+}
+
 void reassembly_expire(struct reassembly *reassembly, uint64_t now_ns)
 {
-    while (reassembly->oldest != NULL && reassembly->oldest->deadline_ns <= now_ns) {
-        /* A spoilt one was counted when it was dropped. */
-        if (!reassembly->oldest->spoilt) {
-            count(reassembly, REASSEMBLY_COUNTER_datagrams_expired);
-        }
-        remove_datagram(reassembly, &reassembly->oldest);
+    struct reassembly_head head;
+    while (reassembly_expire_one(reassembly, now_ns, &head)) {
     }
 }
 

@@ -63,8 +63,19 @@ void reassembly_release(struct reassembly *reassembly);
 bool reassembly_add(struct reassembly *reassembly, const struct wire_ipv4 *fragment,
                     uint64_t now_ns, struct wire_ipv4 *whole);
 
-/* Drops the datagrams whose time is up. DEVIATION: RFC 1122 section 3.3.2 wants an ICMP "time
- * exceeded" to their source; a stack that is flooded would multiply the flood. */
+/* What an ICMP error quotes of a datagram that was dropped. */
+struct reassembly_head {
+    uint32_t quoted_bytes; /* 0: there is to be none */
+    uint8_t quote[WIRE_ICMP_QUOTE_MAX];
+};
+
+/* Drops the oldest datagram if its time is up; returns whether it was. `head` says what to tell its
+ * source: nothing when its first fragment did not come, when it was dropped before, or when it is
+ * an ICMP error itself (RFC 1122 sections 3.3.2 and 3.2.2). */
+bool reassembly_expire_one(struct reassembly *reassembly, uint64_t now_ns,
+                           struct reassembly_head *head);
+
+/* Drops all whose time is up, and tells nobody. */
 void reassembly_expire(struct reassembly *reassembly, uint64_t now_ns);
 
 /* Tells when reassembly_expire has something to drop; CLOCK_NEVER: nothing is under way. */

@@ -4,40 +4,64 @@
 
 /* Samples above this are clocks gone wrong, not round trips. */
 #define RTT_SAMPLE_MS_MAX (1u << 20)
+#define KEPT_BACKOFF_MAX 15u /* 1 ms becomes 32 s */
+
+/* RFC 7323 section 2.2: scaled, but in a SYN. */
+static uint32_t window_of(const struct tcp_arrival *arrival, const struct tcb *tcb)
+{
+    return (uint32_t)arrival->segment->window << (arrival->behind_syn ? 0 : tcb_snd_wscale(tcb));
+}
 
 /* Takes SND.WND (MUST-34: it may shrink). An old segment must not overwrite a newer one's word; but
  * one that acknowledges more than all before counts from the new SND.UNA, whatever its own number
  * (RFC 9293 section 3.8.6). SND.WL2 needs no place: no ACK below SND.UNA comes here. */
-static void take_window(struct tcb *tcb, const struct wire_tcp *segment)
+static void take_window(struct tcb *tcb, const struct wire_tcp *segment, uint32_t window)
 {
     if (seq_gt(segment->ack, tcb->snd_una) || seq_le(tcb->snd_wl1, segment->seq)) {
-        tcb->snd_wnd = (uint32_t)segment->window << tcb_snd_wscale(tcb);
+        tcb->snd_wnd = window;
         tcb->snd_wl1 = segment->seq;
         tcb->snd_wnd_max = tcb->snd_wnd > tcb->snd_wnd_max ? tcb->snd_wnd : tcb->snd_wnd_max;
     }
 }
 
-static void sample_by_timestamp(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+static bool sample_by_timestamp(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     uint32_t ms = tcp_timestamp(tcp, &tcb->tuple) - segment->options.ts_ecr;
     if (segment->options.ts_ecr == 0 || ms > RTT_SAMPLE_MS_MAX) {
-        return;
+        return false;
     }
     /* RFC 7323 appendix G: about one ACK for two segments in flight. */
     uint32_t flight = (tcb_flight(tcb) + 2u * tcb->mss - 1u) / (2u * tcb->mss);
     rtt_sample(&tcb->rtt, ms * 1000u, flight > 0 ? flight : 1u);
+    return true;
 }
 
 /* RFC 6298 section 3; without timestamps by Karn's rule: TCB_RTT_TIMED falls when the timed segment
- * is sent again. */
-static void sample_rtt(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
+ * is sent again. Returns whether there was a sample. */
+static bool sample_rtt(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     if (tcb_has(tcb, TCB_TIMESTAMPS)) {
-        sample_by_timestamp(tcp, segment, tcb);
-    } else if (tcb_has(tcb, TCB_RTT_TIMED) && seq_gt(segment->ack, tcb->rtt_seq)) {
+        return sample_by_timestamp(tcp, segment, tcb);
+    }
+    if (tcb_has(tcb, TCB_RTT_TIMED) && seq_gt(segment->ack, tcb->rtt_seq)) {
         tcb->flags &= ~(uint32_t)TCB_RTT_TIMED;
         rtt_sample(&tcb->rtt, (uint32_t)(tcp->now_ns / NS_PER_US) - tcb->rtt_at_us, 1);
+        return true;
     }
+    return false;
+}
+
+/* The other half of Karn's rule (MUST-18): what time-outs made of the RTO stays until there is a
+ * sample, or a round trip longer than the RTO would never give one. Their count starts anew. */
+static void settle_backoff(struct tcb *tcb, bool has_sample)
+{
+    struct tcb_extra *extra = tcb->extra;
+    if (extra != NULL) {
+        uint32_t kept = extra->kept_backoff + (tcb->recovery == TCB_LOSS ? tcb->backoff : 0u);
+        kept = kept < KEPT_BACKOFF_MAX ? kept : KEPT_BACKOFF_MAX;
+        extra->kept_backoff = has_sample ? 0 : (uint8_t)kept;
+    }
+    tcb->backoff = 0;
 }
 
 /* Drops what was acknowledged from the send queue; SYN and FIN count in the sequence space and not
@@ -66,14 +90,14 @@ static bool is_fin_acked(const struct tcb *tcb)
 static void advance(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     uint32_t acked = seq_diff(tcb->snd_una, segment->ack);
-    sample_rtt(tcp, segment, tcb);
-    tcb->backoff = 0;
+    settle_backoff(tcb, sample_rtt(tcp, segment, tcb));
     tcb->flags &= ~(uint32_t)(TCB_RESEND | TCB_PROBE);
     recovery_on_ack(tcp, tcb, acked);
     consume(tcp, tcb, acked);
     tcb->snd_una = segment->ack;
     if (tcb->extra != NULL) {
         tcb->extra->unacked_since_ms = tcp->now_ms;
+        tcb->extra->trouble = false;
     }
     if (tcb->snd_una == tcb->snd_nxt) {
         timer_resend_stop(tcp, tcb); /* RFC 6298 5.2 */
@@ -117,18 +141,35 @@ static bool complete_handshake(struct tcp *tcp, const struct tcp_arrival *arriva
         return false;
     }
     handshake_established(tcp, tcb);
-    tcb->snd_wnd = (uint32_t)segment->window << tcb_snd_wscale(tcb);
+    tcb->snd_wnd = window_of(arrival, tcb);
     tcb->snd_wnd_max = tcb->snd_wnd > tcb->snd_wnd_max ? tcb->snd_wnd : tcb->snd_wnd_max;
     tcb->snd_wl1 = segment->seq;
     event_raise(tcp, tcb, TCP_WRITABLE);
     return true;
 }
 
+/* DEVIATION from RFC 9293 section 3.6: the user wants no TIME_WAIT, and has closed. Linux's
+ * TCP_LINGER2 -1. The peer's own FIN, in this segment or later, finds no connection. */
+static void leave_without_time_wait(struct tcp *tcp, const struct tcp_arrival *arrival,
+                                    struct tcb *tcb)
+{
+    tcp_count(tcp, TCP_COUNTER_closed_no_time_wait);
+    tcb_finish(tcp, tcb, 0);
+    if (arrival->segment->flags & WIRE_FIN || arrival->segment->payload_bytes > 0) {
+        reply_reset(tcp, arrival);
+    }
+}
+
 /* What an ACK of our FIN does to the state. Returns whether the record goes on. */
-static bool move_by_fin_ack(struct tcp *tcp, struct tcb *tcb)
+static bool move_by_fin_ack(struct tcp *tcp, const struct tcp_arrival *arrival, struct tcb *tcb)
 {
     if (!is_fin_acked(tcb)) {
         return true;
+    }
+    if ((tcb->flags & (TCB_NO_TIME_WAIT | TCB_ORPHAN)) == (TCB_NO_TIME_WAIT | TCB_ORPHAN) &&
+        tcb->state != TCP_STATE_LAST_ACK) {
+        leave_without_time_wait(tcp, arrival, tcb);
+        return false;
     }
     if (tcb->state == TCP_STATE_FIN_WAIT_1) {
         state_set(tcp, tcb, TCP_STATE_FIN_WAIT_2);
@@ -162,7 +203,7 @@ bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struc
     bool is_dup = has_news || is_duplicate(tcb, segment);
     if (seq_ge(segment->ack, tcb->snd_una)) {
         bool was_closed = tcb->snd_wnd == 0;
-        take_window(tcb, segment);
+        take_window(tcb, segment, window_of(arrival, tcb));
         if (was_closed && tcb->snd_wnd > 0 && tcb->snd_una != tcb->snd_nxt) {
             /* What went out as a probe was most likely not taken. */
             tcb->flags |= TCB_RESEND;
@@ -174,5 +215,5 @@ bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struc
     } else if (is_dup && segment->ack == tcb->snd_una) {
         recovery_on_duplicate(tcp, tcb);
     }
-    return move_by_fin_ack(tcp, tcb);
+    return move_by_fin_ack(tcp, arrival, tcb);
 }

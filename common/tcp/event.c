@@ -31,7 +31,7 @@ void tcb_list_remove(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb)
 
 /* The user's position in the sequence space is behind rcv_nxt by what is queued (and by the FIN,
  * which is no byte). */
-static bool urgent_is_ahead(const struct tcb *tcb)
+bool event_urgent_is_ahead(const struct tcb *tcb)
 {
     uint32_t read_to = tcb->rcv_nxt - tcb->rcv.count - (tcb_has(tcb, TCB_FIN_RECEIVED) ? 1u : 0u);
     return tcb->extra != NULL && tcb->extra->rcv_urgent && seq_gt(tcb->extra->rcv_up, read_to);
@@ -61,7 +61,7 @@ uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb)
     if (tcb_has(tcb, TCB_FIN_RECEIVED)) {
         ready |= TCP_PEER_FIN;
     }
-    if (urgent_is_ahead(tcb)) {
+    if (event_urgent_is_ahead(tcb)) {
         ready |= TCP_URGENT;
     }
     if (tcb->error != 0) {
@@ -72,18 +72,36 @@ uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb)
     }
     if (tcb->state == TCP_STATE_TIME_WAIT || tcb->state == TCP_STATE_CLOSED) {
         ready |= TCP_DONE;
+    } else if (tcb->extra != NULL && tcb->extra->trouble) {
+        ready |= TCP_TROUBLE;
     }
     return ready;
+}
+
+/* Eight bits hold the nine: TCP_ACCEPTABLE is a listener's alone, and lends its place. */
+uint8_t event_bits(uint32_t ready)
+{
+    return (uint8_t)(ready | ready >> 8);
 }
 
 /* A connection that waits to be accepted has no handle yet; tcp_accept raises what has become true
  * by then. */
 void event_raise(struct tcp *tcp, struct tcb *tcb, uint32_t bits)
 {
-    tcb->reported &= (uint8_t)~bits;
+    tcb->reported &= (uint8_t)~event_bits(bits);
     if (!tcb_has(tcb, TCB_IN_EVENTS | TCB_ORPHAN | TCB_IN_ACCEPT)) {
         tcb->flags |= TCB_IN_EVENTS;
         tcb_list_push(tcp, &tcp->events, tcb);
+    }
+}
+
+/* MUST-47, SHLD-9: what the user may want to know of a connection that goes on. */
+void event_raise_trouble(struct tcp *tcp, struct tcb *tcb)
+{
+    struct tcb_extra *extra = tcb_need_extra(tcp, tcb);
+    if (extra != NULL) {
+        extra->trouble = true;
+        event_raise(tcp, tcb, TCP_TROUBLE);
     }
 }
 
@@ -133,8 +151,8 @@ bool tcp_poll(struct tcp *tcp, struct tcp_event *event)
         struct tcb *tcb = tcb_at(tcp, tcp->events.first);
         event_forget(tcp, tcb);
         uint32_t ready = event_ready(tcp, tcb);
-        bool is_news = (ready & ~(uint32_t)tcb->reported) != 0;
-        tcb->reported = (uint8_t)ready;
+        bool is_news = (event_bits(ready) & ~(uint32_t)tcb->reported) != 0;
+        tcb->reported = event_bits(ready);
         if (is_news) {
             *event = (struct tcp_event){
                 .handle = tcb_handle(tcb), .user = tcb->user, .ready = ready, .error = tcb->error};

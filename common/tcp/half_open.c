@@ -2,7 +2,9 @@
  * until the handshake is complete; a full cache costs nothing more. */
 #include "tcp/tcb.h"
 
-#define HALF_OPEN_OPTIONS (TCB_TIMESTAMPS | TCB_SACK | TCB_WINDOW_SCALING | TCB_ECN)
+/* Beside TCB_TIMESTAMPS to TCB_ECN in a record's flags: nobody knows which SYN-ACK will be
+ * answered, or when it was sent. */
+#define UNTIMED 0x80u
 
 static struct half_open *record_at(const struct tcp *tcp, uint32_t record)
 {
@@ -128,8 +130,41 @@ static void send_cookie(struct tcp *tcp, struct half_open *entry)
     send_synack(tcp, entry, ts_val);
 }
 
-void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
-                      uint32_t iss)
+/* Enters a record in the index, in the place of the one in TIME_WAIT where there is one. */
+static bool enter_index(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record,
+                        uint32_t former)
+{
+    uint32_t ref = index_ref(INDEX_HALF_OPEN, record);
+    if (former != INDEX_NONE) {
+        index_replace(&tcp->index, arrival->hash, former, ref);
+        time_wait_release(tcp, index_ref_record(former));
+        return true;
+    }
+    if (index_insert(&tcp->index, arrival->hash, ref) < 0) {
+        tcp_count(tcp, TCP_COUNTER_memory_refused);
+        pool_release(&tcp->half_open, record);
+        return false;
+    }
+    return true;
+}
+
+/* There is no room for a record, or none is wanted. Without a cookie the SYN might never have come:
+ * a former connection stays in TIME_WAIT. */
+static bool create_without_record(struct tcp *tcp, struct half_open *fresh, uint32_t former)
+{
+    if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
+        tcp_count(tcp, TCP_COUNTER_syns_dropped_cache_full);
+        return false;
+    }
+    if (former != INDEX_NONE) {
+        time_wait_drop(tcp, index_ref_record(former));
+    }
+    send_cookie(tcp, fresh);
+    return true;
+}
+
+bool half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
+                      uint32_t iss, uint32_t former)
 {
     struct half_open fresh;
     fill_entry(tcp, &fresh, arrival, listener);
@@ -139,23 +174,17 @@ void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16
         entry = pool_alloc(&tcp->half_open, &record);
     }
     if (entry == NULL) {
-        if (tcp->config.syn_cookies == TCP_COOKIES_OFF) {
-            tcp_count(tcp, TCP_COUNTER_syns_dropped_cache_full);
-        } else {
-            send_cookie(tcp, &fresh);
-        }
-        return;
+        return create_without_record(tcp, &fresh, former);
     }
     *entry = fresh;
     entry->iss = iss;
-    if (index_insert(&tcp->index, arrival->hash, index_ref(INDEX_HALF_OPEN, record)) < 0) {
-        tcp_count(tcp, TCP_COUNTER_memory_refused);
-        pool_release(&tcp->half_open, record);
-        return;
+    if (!enter_index(tcp, arrival, record, former)) {
+        return false;
     }
     state_count(tcp, TCP_STATE_LISTEN, TCP_STATE_SYN_RECEIVED);
     list_append(tcp, entry, record);
     send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
+    return true;
 }
 
 /* Frees the record only; the index entry is the caller's. */
@@ -172,6 +201,11 @@ void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to)
     index_remove(&tcp->index, tcp_hash(tcp, &entry->tuple), index_ref(INDEX_HALF_OPEN, record));
     state_count(tcp, TCP_STATE_SYN_RECEIVED, to);
     release(tcp, record);
+}
+
+bool half_open_is_answered_by(const struct tcp *tcp, uint32_t record, uint32_t seq)
+{
+    return record_at(tcp, record)->iss == seq;
 }
 
 void half_open_drop_listener(struct tcp *tcp, uint16_t listener)
@@ -235,6 +269,19 @@ static uint16_t scaled_window(const struct tcp *tcp, const struct half_open *ent
     return (uint16_t)((syn_window(receive_bytes) + (1u << scale) - 1u) >> scale);
 }
 
+/* RFC 6298 2.2: the SYN-ACK's round trip is the first sample, unless it was sent twice. With
+ * timestamps the ACK says as much itself. */
+static void time_synack(const struct tcp *tcp, const struct half_open *entry, struct tcb *tcb)
+{
+    bool is_known = entry->retries == 0 && (entry->flags & (UNTIMED | TCB_TIMESTAMPS)) == 0;
+    if (is_known) {
+        uint32_t sent_ms = entry->deadline_ms - tcp->synack_delay_ms[0] - 1u;
+        tcb->flags |= TCB_RTT_TIMED;
+        tcb->rtt_seq = entry->iss;
+        tcb->rtt_at_us = (uint32_t)(tcp->now_ns / NS_PER_US) - (tcp->now_ms - sent_ms) * 1000u;
+    }
+}
+
 /* Makes the live record of a handshake whose last ACK is here, as it stood before that ACK: the
  * steps of section 3.10.7.4 do the rest, as they do for a simultaneous open. */
 static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
@@ -270,6 +317,7 @@ static struct tcb *promote(struct tcp *tcp, const struct half_open *entry)
     tcb->last_ack_sent = tcb_has(tcb, TCB_TIMESTAMPS) ? tcb->rcv_nxt : tcb->last_ack_sent;
     tcb->snd_wnd = tcb->snd_wnd_max = entry->window;
     tcb->snd_wl1 = entry->irs;
+    time_synack(tcp, entry, tcb);
     return tcb;
 }
 
@@ -337,6 +385,7 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
         if ((segment->flags & (WIRE_ECE | WIRE_CWR)) == 0) {
             entry->flags &= (uint8_t)~TCB_ECN;
         }
+        entry->flags |= UNTIMED;
         send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
     } else if (length > 0 || bare_is_answered(tcp, &entry->answered)) {
         send_ack(tcp, entry);
@@ -395,7 +444,9 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
     input_ack(tcp, arrival, record);
 }
 
-/* What the cookie and the ACK tell of the SYN that was forgotten. */
+/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
+ * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
+ * of the others nothing is remembered. */
 static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
 {
     const struct wire_tcp *segment = arrival->segment;
@@ -419,7 +470,7 @@ static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, stru
     entry->mss = syn.mss;
     entry->window = segment->window;
     entry->wscale = syn.wscale;
-    entry->flags = (uint8_t)flags;
+    entry->flags = (uint8_t)(flags | UNTIMED);
     return true;
 }
 

@@ -40,6 +40,7 @@ void handshake_established(struct tcp *tcp, struct tcb *tcb)
     tcb->congestion.cwnd = congestion_initial_window(tcb->mss, tcp->config.initial_window_segments,
                                                      tcb_has(tcb, TCB_SYN_LOST_TWICE));
     if (tcb->extra != NULL) {
+        tcb->extra->trouble = false;
         tcb->extra->heard_ms = tcp->now_ms;
         timer_keep_alive_start(tcp, tcb);
     }

@@ -59,6 +59,7 @@ static void note_soft(struct tcp *tcp, struct tcb *tcb, int error)
     tcp_count(tcp, TCP_COUNTER_icmp_soft);
     if (extra != NULL) {
         extra->soft_error = (uint16_t)error; /* MUST-56 */
+        event_raise_trouble(tcp, tcb);
     }
 }
 
@@ -82,6 +83,20 @@ static bool is_error(const struct wire_icmp *icmp)
            icmp->type == WIRE_ICMP_PARAMETER_PROBLEM;
 }
 
+/* A half-open connection has no user to tell of a soft error; a hard one ends it as it ends an open
+ * of ours (SHLD-26, RFC 5461 section 2). */
+static void input_half_open(struct tcp *tcp, const struct wire_icmp *icmp, uint32_t record)
+{
+    if (!half_open_is_answered_by(tcp, record, icmp->quoted_seq)) {
+        tcp_count(tcp, TCP_COUNTER_icmp_ignored);
+    } else if (is_hard(icmp) && icmp->code != WIRE_UNREACHABLE_FRAGMENTATION_NEEDED) {
+        tcp_count(tcp, TCP_COUNTER_icmp_hard);
+        half_open_drop(tcp, record, TCP_STATE_CLOSED);
+    } else {
+        tcp_count(tcp, TCP_COUNTER_icmp_soft);
+    }
+}
+
 void tcp_icmp(struct tcp *tcp, const struct wire_icmp *icmp)
 {
     struct tuple tuple = {.local_ip = icmp->quoted_source,
@@ -91,6 +106,10 @@ void tcp_icmp(struct tcp *tcp, const struct wire_icmp *icmp)
     uint32_t ref = icmp->quotes_tcp && is_error(icmp) /* MUST-55: source quench is discarded */
                        ? index_find(&tcp->index, &tuple, tcp_hash(tcp, &tuple))
                        : INDEX_NONE;
+    if (ref != INDEX_NONE && index_ref_population(ref) == INDEX_HALF_OPEN) {
+        input_half_open(tcp, icmp, index_ref_record(ref));
+        return;
+    }
     if (ref == INDEX_NONE || index_ref_population(ref) != INDEX_LIVE) {
         tcp_count(tcp, TCP_COUNTER_icmp_ignored);
         return;

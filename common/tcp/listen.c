@@ -152,7 +152,7 @@ static void listener_syn(struct tcp *tcp, const struct tcp_arrival *arrival, uin
         tcp_count(tcp, TCP_COUNTER_syns_dropped_backlog);
         return;
     }
-    half_open_create(tcp, arrival, number, tcp_isn(tcp, &arrival->tuple));
+    (void)half_open_create(tcp, arrival, number, tcp_isn(tcp, &arrival->tuple), INDEX_NONE);
 }
 
 void listener_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t number)

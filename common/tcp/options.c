@@ -7,6 +7,7 @@
 #define KEEP_ALIVE_IDLE_NS (7200 * NS_PER_SEC) /* MUST-28: no less than two hours by default */
 #define KEEP_ALIVE_INTERVAL_NS (75 * NS_PER_SEC)
 #define KEEP_ALIVE_PROBES 9u
+#define TIME_MAX_NS ((INT32_MAX - 1) * NS_PER_MS) /* 24 days: a longer time counts as this */
 #define BUFFER_BYTES_MAX (UINT32_C(1) << 29) /* windows stay below 2^30 (RFC 7323 section 2.3) */
 
 struct tcb_extra *tcb_need_extra(struct tcp *tcp, struct tcb *tcb)
@@ -19,7 +20,8 @@ struct tcb_extra *tcb_need_extra(struct tcp *tcp, struct tcb *tcb)
         tcp_count(tcp, TCP_COUNTER_memory_refused);
         return NULL;
     }
-    tcb->extra->recovery_point = tcb->extra->resend_nxt = tcb->extra->ecn_point = tcb->snd_una;
+    tcb->extra->resend_nxt = tcb->extra->ecn_point = tcb->snd_una;
+    tcb->extra->recovery_point = tcb->snd_una - 1; /* the next loss is the first */
     return tcb->extra;
 }
 
@@ -53,20 +55,25 @@ static void apply_flag(struct tcb *tcb, enum tcb_flag flag, bool is_on)
     tcb->flags = is_on ? tcb->flags | (uint32_t)flag : tcb->flags & ~(uint32_t)flag;
 }
 
+/* A time as it was set, the default for 0, and no longer than records can tell. */
+static uint64_t time_or(uint64_t set_ns, uint64_t default_ns)
+{
+    uint64_t time_ns = set_ns != 0 ? set_ns : default_ns;
+    return time_ns < TIME_MAX_NS ? time_ns : TIME_MAX_NS;
+}
+
 static void apply_extra(const struct tcp *tcp, struct tcb_extra *extra,
                         const struct tcp_options *options)
 {
     extra->keep_alive = options->keep_alive;
-    extra->keep_alive_idle_ns =
-        options->keep_alive_idle_ns != 0 ? options->keep_alive_idle_ns : KEEP_ALIVE_IDLE_NS;
-    extra->keep_alive_interval_ns = options->keep_alive_interval_ns != 0
-                                        ? options->keep_alive_interval_ns
-                                        : KEEP_ALIVE_INTERVAL_NS;
+    extra->keep_alive_idle_ns = time_or(options->keep_alive_idle_ns, KEEP_ALIVE_IDLE_NS);
+    extra->keep_alive_interval_ns =
+        time_or(options->keep_alive_interval_ns, KEEP_ALIVE_INTERVAL_NS);
     extra->keep_alive_probes =
         options->keep_alive_probes != 0 ? options->keep_alive_probes : KEEP_ALIVE_PROBES;
     uint64_t user_timeout_ms = (options->user_timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
     extra->user_timeout_ms = user_timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)user_timeout_ms;
-    extra->fin_wait_2_ns = options->fin_wait_2_ns;
+    extra->fin_wait_2_ns = time_or(options->fin_wait_2_ns, 0);
     extra->send_buffer_bytes = options->send_buffer_bytes;
     extra->receive_buffer_bytes = options->receive_buffer_bytes;
     extra->mss_limit = options->mss;
@@ -84,6 +91,7 @@ int options_apply(struct tcp *tcp, struct tcb *tcb, const struct tcp_options *op
     apply_flag(tcb, TCB_NODELAY, options->nodelay);
     apply_flag(tcb, TCB_LINGER_RST, options->linger_rst);
     apply_flag(tcb, TCB_QUICKACK, options->quickack);
+    apply_flag(tcb, TCB_NO_TIME_WAIT, options->no_time_wait);
     if (tcb->extra != NULL) {
         apply_extra(tcp, tcb->extra, options);
         if (tcb_is_synchronized(tcb)) {
@@ -119,6 +127,7 @@ int tcp_get_options(struct tcp *tcp, uint64_t conn, struct tcp_options *options)
     *options = (struct tcp_options){.nodelay = tcb_has(tcb, TCB_NODELAY),
                                     .linger_rst = tcb_has(tcb, TCB_LINGER_RST),
                                     .quickack = tcb_has(tcb, TCB_QUICKACK),
+                                    .no_time_wait = tcb_has(tcb, TCB_NO_TIME_WAIT),
                                     .mss = tcb->mss};
     options->send_buffer_bytes = options_send_limit(tcp, tcb);
     options->receive_buffer_bytes = options_receive_limit(tcp, tcb);

@@ -155,7 +155,8 @@ static uint32_t output_probe(struct tcp *tcp, struct tcb *tcb, uint8_t *packet)
         struct range first = {.start = tcb->snd_una, .end = tcb->snd_una + 1};
         return emit_again(tcp, tcb, first, packet);
     }
-    struct segment_plan plan = {.seq = tcb->snd_nxt, .flags = WIRE_ACK, .is_new = true};
+    /* RFC 3168 section 6.1.6: neither ECT nor CWR, as if it were no new data. */
+    struct segment_plan plan = {.seq = tcb->snd_nxt, .flags = WIRE_ACK};
     if (seq_gt(tcb_snd_end(tcb), tcb->snd_nxt)) {
         plan.payload_bytes = 1;
         plan.flags |= WIRE_PSH;

@@ -16,12 +16,15 @@ static bool is_free(struct tcp *tcp, const struct tuple *tuple)
 int ports_choose(struct tcp *tcp, struct tuple *tuple)
 {
     const struct tcp_config *config = &tcp->config;
-    uint32_t count = (uint32_t)config->port_last - config->port_first + 1u;
+    uint32_t step = config->port_modulus;
+    uint32_t first =
+        config->port_first + (config->port_residue + step - config->port_first % step) % step;
+    uint32_t count = first <= config->port_last ? (config->port_last - first) / step + 1u : 0;
     uint32_t offset = keyed_port_offset(&tcp->port_key, tuple);
     tcp->port_counter += 1u + (uint32_t)rng_below(&tcp->rng, STEP_MAX);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)(((uint64_t)offset + tcp->port_counter + i) % count);
-        tuple->local_port = (uint16_t)(config->port_first + at);
+        tuple->local_port = (uint16_t)(first + at * step);
         if (is_free(tcp, tuple)) {
             return 0;
         }

@@ -6,6 +6,9 @@
  *   FAST, LOSS -> OPEN      recovery_on_ack: recovery_point is acknowledged */
 #include "tcp/tcb.h"
 
+/* A quarter of the sequence space: twice the largest buffer. */
+#define POINT_AGE_MAX (UINT32_C(1) << 30)
+
 /* RFC 6675 section 4, IsLost: below this, more than (DupThresh - 1) * SMSS bytes are SACKed. */
 static uint32_t lost_edge(const struct tcb *tcb)
 {
@@ -100,6 +103,16 @@ static uint64_t now_us(const struct tcp *tcp)
     return tcp->now_ns / NS_PER_US;
 }
 
+/* RFC 3168 section 6.1.2: the peer learns of every reduction by CWR, whatever led to it, and its
+ * echoes for this flight lead to no other. */
+static void note_reduction(struct tcb *tcb, struct tcb_extra *extra)
+{
+    if (tcb_has(tcb, TCB_ECN)) {
+        extra->ecn_point = tcb->snd_nxt;
+        tcb->flags |= TCB_ECN_REDUCED;
+    }
+}
+
 static void enter_fast(struct tcp *tcp, struct tcb *tcb)
 {
     struct tcb_extra *extra = tcb_need_extra(tcp, tcb);
@@ -110,16 +123,19 @@ static void enter_fast(struct tcp *tcp, struct tcb *tcb)
     options_congestion(tcp, tcb)->on_loss(&tcb->congestion, &extra->congestion, tcb_flight(tcb),
                                           tcb->mss, now_us(tcp));
     tcb->recovery = TCB_FAST_RECOVERY;
+    note_reduction(tcb, extra);
     extra->recovery_point = tcb->snd_nxt;
     extra->resend_nxt = tcb->snd_una;
     tcb->flags |= TCB_RESEND;
     output_want(tcp, tcb);
 }
 
-/* RFC 6582 section 3.2, step 1: no second reduction for losses of the same window. */
+/* RFC 6582 section 3.2, step 2: without SACK, duplicates at the very point may be the echo of what
+ * was sent again in vain. */
 static bool is_past_recovery(const struct tcb *tcb)
 {
-    return tcb->extra == NULL || seq_ge(tcb->snd_una, tcb->extra->recovery_point);
+    return tcb->extra == NULL || tcb_has(tcb, TCB_SACK) ||
+           seq_gt(tcb->snd_una, tcb->extra->recovery_point);
 }
 
 void recovery_on_duplicate(struct tcp *tcp, struct tcb *tcb)
@@ -162,6 +178,20 @@ static void on_partial_ack(struct tcb *tcb, uint32_t acked_bytes, uint32_t una)
     }
 }
 
+/* Keeps what SND.UNA has passed from lying ahead again 2^31 bytes later: no ACK covers more than
+ * the half of POINT_AGE_MAX. */
+static uint32_t age(uint32_t point, uint32_t una)
+{
+    return seq_max(point, una - POINT_AGE_MAX);
+}
+
+static void age_points(struct tcb_extra *extra, uint32_t una)
+{
+    extra->recovery_point = age(extra->recovery_point, una);
+    extra->resend_nxt = age(extra->resend_nxt, una);
+    extra->ecn_point = age(extra->ecn_point, una);
+}
+
 /* Called before SND.UNA moves by `acked_bytes`. */
 void recovery_on_ack(struct tcp *tcp, struct tcb *tcb, uint32_t acked_bytes)
 {
@@ -176,15 +206,13 @@ void recovery_on_ack(struct tcp *tcp, struct tcb *tcb, uint32_t acked_bytes)
         return;
     }
     ranges_trim(&tcb->extra->sacked, una);
-    if (tcb->recovery == TCB_OPEN) {
-        return;
-    }
-    if (seq_ge(una, tcb->extra->recovery_point)) {
+    if (tcb->recovery != TCB_OPEN && seq_ge(una, tcb->extra->recovery_point)) {
         tcb->recovery = TCB_OPEN;
         tcb->dup_acks = 0;
     } else if (tcb->recovery == TCB_FAST_RECOVERY) {
         on_partial_ack(tcb, acked_bytes, una);
     }
+    age_points(tcb->extra, una);
 }
 
 /* RFC 6298 section 5.4 and RFC 5681 section 3.1; RFC 2018 section 8: what was SACKed may have been
@@ -200,6 +228,7 @@ void recovery_on_timeout(struct tcp *tcp, struct tcb *tcb)
     tcb->flags |= TCB_RESEND;
     if (extra != NULL) {
         tcb->recovery = TCB_LOSS;
+        note_reduction(tcb, extra);
         extra->recovery_point = tcb->snd_nxt;
         extra->resend_nxt = tcb->snd_una;
         extra->sacked = (struct ranges){0};
@@ -231,6 +260,5 @@ void recovery_on_ecn(struct tcp *tcp, struct tcb *tcb)
     tcp_count(tcp, TCP_COUNTER_ecn_reductions);
     options_congestion(tcp, tcb)->on_loss(&tcb->congestion, &extra->congestion, tcb_flight(tcb),
                                           tcb->mss, now_us(tcp));
-    extra->ecn_point = tcb->snd_nxt;
-    tcb->flags |= TCB_ECN_REDUCED;
+    note_reduction(tcb, extra);
 }

@@ -58,12 +58,13 @@ void reply_reset_of(struct tcp *tcp, const struct tcb *tcb)
                     });
 }
 
+/* RFC 7323 section 3.2: TSecr is 0 in a segment without ACK. */
 static struct wire_tcp_options reply_options(const struct reply *reply)
 {
     struct wire_tcp_options options = {
         .has_timestamp = (reply->options & TCB_TIMESTAMPS) != 0,
         .ts_val = reply->ts_val,
-        .ts_ecr = reply->ts_ecr,
+        .ts_ecr = (reply->flags & WIRE_ACK) != 0 ? reply->ts_ecr : 0,
     };
     if (reply->flags & WIRE_SYN) {
         options.mss = reply->mss;

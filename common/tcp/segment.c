@@ -133,7 +133,7 @@ static enum wire_ecn add_ecn(struct tcb *tcb, const struct segment_plan *plan,
     if (tcb_has(tcb, TCB_ECN_ECHO)) {
         segment->flags |= WIRE_ECE;
     }
-    if (!plan->is_new || plan->payload_bytes == 0) {
+    if (!plan->is_new || plan->payload_bytes == 0 || tcb_has(tcb, TCB_NO_ECT)) {
         return WIRE_ECN_NOT;
     }
     if (tcb_has(tcb, TCB_ECN_REDUCED)) {

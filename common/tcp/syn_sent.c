@@ -29,7 +29,9 @@ static void input_reset(struct tcp *tcp, const struct wire_tcp *segment, struct 
     }
 }
 
-/* RFC 3168 section 6.1.1: a SYN-ACK with ECE and without CWR agrees to ECN. */
+/* RFC 3168 section 6.1.1: a SYN-ACK with ECE and without CWR agrees to ECN, and so do SYNs that
+ * cross. Once our SYN went out without asking too, the peer may have seen only that: no ECT then
+ * ("has sent no non-ECN-setup SYN"), while the peer, which may not know, still gets its echoes. */
 static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     uint8_t both = WIRE_ECE | WIRE_CWR;
@@ -37,6 +39,7 @@ static void take_ecn(const struct tcp *tcp, const struct wire_tcp *segment, stru
     uint8_t wanted = is_syn_ack ? WIRE_ECE : both;
     if (tcp->config.ecn && (segment->flags & both) == wanted) {
         tcb->flags |= TCB_ECN;
+        tcb->flags |= tcb_has(tcb, TCB_SYN_LOST) ? TCB_NO_ECT : 0u;
     }
 }
 
@@ -47,14 +50,23 @@ static void take_syn(struct tcp *tcp, const struct wire_tcp *segment, struct tcb
     uint32_t limit = options_receive_limit(tcp, tcb);
     tcb->rcv_edge = tcb->rcv_nxt + (limit > UINT16_MAX ? UINT16_MAX : limit);
     handshake_options(tcp, tcb, &segment->options);
+    if (tcb_has(tcb, TCB_TIMESTAMPS)) { /* in the place of the SYN's time */
+        tcb->last_ack_sent = tcb->rcv_nxt;
+        tcb->flags &= ~(uint32_t)TCB_RTT_TIMED;
+    }
     take_ecn(tcp, segment, tcb);
     tcb->snd_wnd = tcb->snd_wnd_max = segment->window; /* never scaled in a SYN */
     tcb->snd_wl1 = segment->seq;
 }
 
+/* The first sample (RFC 6298 2.2). Without timestamps it is the SYN's, unless that was sent twice
+ * (Karn). */
 static void sample_rtt(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
-    if (tcb_has(tcb, TCB_TIMESTAMPS) && segment->options.ts_ecr != 0) {
+    if (tcb_has(tcb, TCB_RTT_TIMED)) {
+        tcb->flags &= ~(uint32_t)TCB_RTT_TIMED;
+        rtt_sample(&tcb->rtt, (uint32_t)(tcp->now_ns / NS_PER_US) - tcb->rtt_at_us, 1);
+    } else if (tcb_has(tcb, TCB_TIMESTAMPS) && segment->options.ts_ecr != 0) {
         uint32_t ms = tcp_timestamp(tcp, &tcb->tuple) - segment->options.ts_ecr;
         if (ms < 1u << 20) {
             rtt_sample(&tcb->rtt, ms * 1000u, 1);

@@ -133,9 +133,14 @@ static bool is_crossing_syn_ack(const struct tcb *tcb, const struct wire_tcp *se
            segment->seq + 1 == tcb->rcv_nxt;
 }
 
-/* Second step: RFC 5961 section 3.2, as RFC 9293 has it. */
+/* Second step: RFC 5961 section 3.2, as RFC 9293 has it. Its own number counts, not where its data
+ * ends. */
 static void input_reset(struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
+    if (!is_acceptable(tcb, segment->seq, 0)) {
+        tcp_count(tcp, TCP_COUNTER_resets_ignored);
+        return;
+    }
     if (segment->seq != tcb->rcv_nxt) {
         challenge_ack(tcp, tcb);
         return;
@@ -211,6 +216,7 @@ void synchronized_input(struct tcp *tcp, const struct tcp_arrival *arrival, stru
         rest.seq++;
         rest.flags &= (uint8_t)~WIRE_SYN;
         behind_syn.segment = segment = &rest;
+        behind_syn.behind_syn = true;
     }
     if (!check_timestamp(tcp, tcb, segment)) {
         return;

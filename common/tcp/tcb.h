@@ -66,9 +66,12 @@ enum tcb_flag {
     TCB_ECN_ECHO = 1u << 26,     /* CE was seen: ECE on every ACK until CWR */
     TCB_ECN_REDUCED = 1u << 27,  /* CWR goes on the next new data */
     TCB_FORCE = 1u << 28,        /* the override timer let a small segment go */
-    TCB_SEND_BLOCKED = 1u << 29, /* the user was told that the send buffer is full */
+    TCB_NO_TIME_WAIT = 1u << 29, /* an orphan whose FIN is acknowledged goes at once */
     TCB_FIN_EARLY = 1u << 30,    /* the peer's FIN came before data: at extra->fin_seq */
 };
+
+/* The 32nd, which is no int as an enumerator must be: marks are echoed, but none is asked for. */
+#define TCB_NO_ECT (UINT32_C(1) << 31)
 
 /* Bits of tcb.timers: which deadlines run. */
 enum tcb_timer {
@@ -103,7 +106,8 @@ struct tcb_extra {
     bool snd_urgent;
     bool rcv_urgent;
     bool reneged;
-    uint8_t probes; /* keep-alive probes without an answer */
+    uint8_t probes;       /* keep-alive probes without an answer */
+    uint8_t kept_backoff; /* of time-outs that are over, until the RTO has a sample */
     uint64_t keep_alive_idle_ns;
     uint64_t keep_alive_interval_ns;
     uint64_t fin_wait_2_ns;
@@ -113,6 +117,7 @@ struct tcb_extra {
     uint32_t heard_ms;         /* when the peer last sent anything */
     uint32_t keep_alive_at_ms;
     uint16_t soft_error; /* newest ICMP error */
+    bool trouble;        /* it, or R1, since the peer acknowledged something new */
     uint32_t send_buffer_bytes;
     uint32_t receive_buffer_bytes;
     uint16_t mss_limit;
@@ -172,7 +177,7 @@ struct tcb {
     uint8_t wscales; /* ours in the high half, the peer's in the low */
     uint8_t dup_acks;
     uint8_t backoff;   /* time-outs in a row */
-    uint8_t reported;  /* readiness bits that the user knows */
+    uint8_t reported;  /* readiness bits that the user knows: event_bits */
     uint8_t recovery;  /* enum tcb_recovery */
     uint8_t acks_owed; /* segments with data received since our last ACK */
 };
@@ -394,13 +399,17 @@ void listener_enqueue(struct tcp *tcp, struct tcb *tcb);
 void listener_close(struct tcp *tcp, uint16_t number);
 
 /* half_open.c */
-void half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
-                      uint32_t iss);
+/* Answers a SYN; false: there is no room. `former` is what has the 4-tuple, a record in TIME_WAIT
+ * that goes for it, or INDEX_NONE. */
+bool half_open_create(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener,
+                      uint32_t iss, uint32_t former);
 void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record);
 bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener);
 void half_open_expire(struct tcp *tcp);
 uint64_t half_open_deadline(const struct tcp *tcp);
 void half_open_drop(struct tcp *tcp, uint32_t record, enum tcp_state to);
+/* Tells whether an ICMP error that quotes `seq` is about our SYN-ACK. */
+bool half_open_is_answered_by(const struct tcp *tcp, uint32_t record, uint32_t seq);
 void half_open_drop_listener(struct tcp *tcp, uint16_t listener);
 
 /* syn_sent.c, synchronized.c, acknowledge.c, text.c: RFC 9293 section 3.10.7.3 and .4. Steps return
@@ -479,6 +488,9 @@ uint32_t timer_rto_us(const struct tcp *tcp, const struct tcb *tcb);
 void event_raise(struct tcp *tcp, struct tcb *tcb, uint32_t bits);
 void event_raise_listener(struct tcp *tcp, uint16_t number);
 void event_forget(struct tcp *tcp, struct tcb *tcb);
+void event_raise_trouble(struct tcp *tcp, struct tcb *tcb);
+uint8_t event_bits(uint32_t ready);
+bool event_urgent_is_ahead(const struct tcb *tcb);
 uint32_t event_ready(const struct tcp *tcp, const struct tcb *tcb);
 void tcb_list_push(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb);
 void tcb_list_remove(struct tcp *tcp, struct tcb_list *list, struct tcb *tcb);

@@ -11,6 +11,9 @@
 #define LIVE_CHUNK_SHIFT 8u
 #define HALF_OPEN_CHUNK_SHIFT 8u
 #define TICK_NS NS_PER_MS
+/* Records keep times in milliseconds of 32 bits, of which the half lies behind: a host that slept
+ * for longer than 24 days goes there in steps, or what is due would seem to come yet. */
+#define ADVANCE_MAX_NS (10 * 86400 * NS_PER_SEC)
 
 const struct counter_info tcp_counter_infos[TCP_COUNTER_COUNT] = {
 #define COUNTER(name, help) {#name, help},
@@ -64,7 +67,7 @@ static uint32_t ns_to_us_capped(uint64_t ns)
 static uint32_t ns_to_ms_up(uint64_t ns)
 {
     uint64_t ms = ns / NS_PER_MS + (ns % NS_PER_MS != 0);
-    return ms > INT32_MAX ? (uint32_t)INT32_MAX : (uint32_t)ms;
+    return ms < INT32_MAX ? (uint32_t)ms : (uint32_t)INT32_MAX - 1u; /* tcp_ms_after adds one */
 }
 
 static void init_times(struct tcp *tcp)
@@ -164,16 +167,24 @@ void tcp_destroy(struct tcp *tcp)
     memory_release(memory, tcp, sizeof(*tcp));
 }
 
-void tcp_advance(struct tcp *tcp, uint64_t now_ns)
+static void advance_to(struct tcp *tcp, uint64_t now_ns)
 {
-    if (now_ns < tcp->now_ns) {
-        return;
-    }
     tcp->now_ns = now_ns;
     tcp->now_ms = (uint32_t)(now_ns / NS_PER_MS);
     timer_expire(tcp);
     half_open_expire(tcp);
     time_wait_expire(tcp);
+}
+
+void tcp_advance(struct tcp *tcp, uint64_t now_ns)
+{
+    if (now_ns < tcp->now_ns) {
+        return;
+    }
+    while (now_ns - tcp->now_ns > ADVANCE_MAX_NS) {
+        advance_to(tcp, tcp->now_ns + ADVANCE_MAX_NS);
+    }
+    advance_to(tcp, now_ns);
     if (tcp->index.entry_count == 0 && tcp->rings.used_bytes == 0) {
         ring_store_trim(&tcp->rings, 0); /* a host without connections holds no buffers */
     }

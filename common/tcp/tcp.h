@@ -52,6 +52,7 @@ struct tcp_config {
     bool window_scaling;
     bool path_mtu;
     bool delayed_ack;
+    bool fin_ack;
     uint64_t now_ns;
     uint8_t seed[16];
     uint64_t time_wait_ns;
@@ -73,6 +74,8 @@ struct tcp_config {
     uint32_t initial_window_segments;
     uint16_t port_first;
     uint16_t port_last;
+    uint16_t port_modulus; /* of random ports those with port % modulus == residue; at least 1 */
+    uint16_t port_residue;
     enum tcp_cookies syn_cookies;
     enum tcp_congestion congestion;
     uint32_t iss_offset;
@@ -90,6 +93,7 @@ struct tcp_arrival {
     const struct wire_tcp *segment;
     struct tuple tuple; /* local: the packet's target */
     uint64_t hash;      /* tcp_hash of the tuple */
+    bool behind_syn;    /* it is what follows a SYN, whose window counts bytes; for tcp's own use */
 };
 
 /* Hash a tuple, and ask the caches for what tcp_input will touch: first stage for a whole batch,
@@ -130,6 +134,7 @@ struct tcp_options {
     uint32_t send_buffer_bytes; /* 0: the host's */
     uint32_t receive_buffer_bytes;
     uint64_t fin_wait_2_ns;
+    bool no_time_wait;
 };
 
 /* The user's calls, as finwait-stack.h describes them; times are that of the last tcp_advance. */
@@ -163,6 +168,7 @@ enum tcp_ready {
     TCP_ERROR = 1 << 5,
     TCP_SENT = 1 << 6,
     TCP_DONE = 1 << 7,
+    TCP_TROUBLE = 1 << 8,
 };
 
 struct tcp_event {

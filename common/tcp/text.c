@@ -5,11 +5,11 @@
  * (SHLD-18, SHLD-19). */
 #define ACKS_OWED_MAX 2u
 
-/* RFC 7323 section 4.3, (2): only from a segment that covers the last ACK sent. */
+/* RFC 7323 section 4.3, (2): only from a segment that covers the last ACK sent. One that is not
+ * older came through PAWS, and so did one after 24 days, when older and newer look alike (5.5). */
 void text_timestamp(const struct tcp *tcp, const struct wire_tcp *segment, struct tcb *tcb)
 {
     if (tcb_has(tcb, TCB_TIMESTAMPS) && segment->options.has_timestamp &&
-        seq_ge(segment->options.ts_val, tcb->ts_recent) &&
         seq_le(segment->seq, tcb->last_ack_sent)) {
         tcb->ts_recent = segment->options.ts_val;
         tcb->ts_recent_ms = tcp->now_ms;
@@ -208,13 +208,24 @@ static void refuse_after_close(struct tcp *tcp, struct tcb *tcb)
     tcb_finish(tcp, tcb, 0);
 }
 
+/* At once; or, made to send what Linux sends, with the FIN that is likely to follow. Outside of
+ * ESTABLISHED nobody waits for a close. */
+static void acknowledge_fin(struct tcp *tcp, struct tcb *tcb)
+{
+    if (tcp->config.fin_ack || tcb->state != TCP_STATE_ESTABLISHED) {
+        output_ack(tcp, tcb);
+    } else {
+        timer_ack_start(tcp, tcb);
+    }
+}
+
 /* Eighth: the FIN, once everything before it is here. Returns whether the record goes on. */
 static bool fin_process(struct tcp *tcp, struct tcb *tcb)
 {
     tcb->flags = (tcb->flags & ~(uint32_t)TCB_FIN_EARLY) | TCB_FIN_RECEIVED;
     tcb->rcv_nxt++;
     tcb->rcv_edge = seq_max(tcb->rcv_edge, tcb->rcv_nxt);
-    output_ack(tcp, tcb);
+    acknowledge_fin(tcp, tcb);
     event_raise(tcp, tcb, TCP_READABLE | TCP_PEER_FIN);
     if (tcb->state == TCP_STATE_ESTABLISHED) {
         state_set(tcp, tcb, TCP_STATE_CLOSE_WAIT);

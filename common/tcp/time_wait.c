@@ -108,7 +108,9 @@ static bool is_in_window(const struct time_wait *entry, uint32_t seq)
 }
 
 /* RFC 6191 section 2: a SYN opens anew when it is surely younger than the connection that is over,
- * by its timestamp, or by its sequence number. */
+ * by its timestamp, or by its sequence number. DEVIATION from MAY-2's second condition: a SYN that
+ * turns out to be an old duplicate does not lead back to TIME_WAIT. By these rules it cannot be one
+ * of the connection that is over, and nothing older lives as long as 2MSL. */
 static bool is_newer_syn(const struct time_wait *entry, const struct wire_tcp *segment)
 {
     if ((entry->flags & TCB_TIMESTAMPS) != 0 && segment->options.has_timestamp &&
@@ -126,7 +128,7 @@ static uint32_t isn_above(struct tcp *tcp, const struct tuple *tuple, uint32_t s
     return seq_gt(isn, snd_nxt) ? isn : snd_nxt + UINT16_MAX + 2u;
 }
 
-/* Returns whether the SYN was taken. */
+/* Returns whether the SYN was taken. Where there is no room for it TIME_WAIT goes on. */
 static bool reopen(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
 {
     const struct time_wait *entry = record_at(tcp, record);
@@ -136,10 +138,11 @@ static bool reopen(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t 
         return false;
     }
     uint32_t iss = isn_above(tcp, &arrival->tuple, entry->snd_nxt);
+    if (!half_open_create(tcp, arrival, number, iss, index_ref(INDEX_TIME_WAIT, record))) {
+        return false;
+    }
     tcp_count(tcp, TCP_COUNTER_time_wait_reused);
     tcp_count(tcp, TCP_COUNTER_syns_received);
-    time_wait_drop(tcp, record);
-    half_open_create(tcp, arrival, number, iss);
     return true;
 }
 

@@ -9,6 +9,7 @@
 /* Window probes that an orphan sends before its window is taken for closed for good; Linux's
  * tcp_orphan_retries comes to the same. */
 #define ORPHAN_PROBES_MAX 8u
+#define R1_RETRANSMISSIONS 3u /* SHLD-10: at least three */
 /* RFC 9293 section 3.8.6.2.1: the override of the silly-window rules, 0.1 to 1 s. */
 #define OVERRIDE_US 200000u
 
@@ -19,7 +20,8 @@ uint32_t timer_rto_us(const struct tcp *tcp, const struct tcb *tcb)
         rto_us < RTO_AFTER_SYN_LOST_US) {
         rto_us = RTO_AFTER_SYN_LOST_US;
     }
-    return rtt_backoff_us(rto_us, tcb->backoff, &tcp->rtt_limits);
+    uint32_t kept = tcb->extra != NULL ? tcb->extra->kept_backoff : 0u;
+    return rtt_backoff_us(rto_us, tcb->backoff + kept, &tcp->rtt_limits);
 }
 
 /* The earliest of what runs. */
@@ -142,6 +144,15 @@ static void backoff(struct tcb *tcb)
     tcb->backoff = (uint8_t)(tcb->backoff + (tcb->backoff < UINT8_MAX ? 1 : 0));
 }
 
+/* A retransmission is due. R1 (section 3.8.3, SHLD-9): the user learns of the third in a row. */
+static void backoff_resend(struct tcp *tcp, struct tcb *tcb)
+{
+    backoff(tcb);
+    if (tcb->backoff == R1_RETRANSMISSIONS) {
+        event_raise_trouble(tcp, tcb);
+    }
+}
+
 /* Returns whether the record goes on, as all that follow do. */
 static bool expire_syn(struct tcp *tcp, struct tcb *tcb)
 {
@@ -153,7 +164,7 @@ static bool expire_syn(struct tcp *tcp, struct tcb *tcb)
         tcb_finish(tcp, tcb, soft_error != 0 ? soft_error : ETIMEDOUT);
         return false;
     }
-    backoff(tcb);
+    backoff_resend(tcp, tcb);
     tcb->flags |= tcb_has(tcb, TCB_SYN_LOST) ? TCB_SYN_LOST_TWICE : TCB_SYN_LOST;
     tcb->flags |= TCB_RESEND;
     output_want(tcp, tcb);
@@ -224,7 +235,7 @@ static bool expire_resend(struct tcp *tcp, struct tcb *tcb)
     }
     tcp_count(tcp, TCP_COUNTER_timeouts_resend);
     recovery_on_timeout(tcp, tcb);
-    backoff(tcb);
+    backoff_resend(tcp, tcb);
     output_want(tcp, tcb);
     timer_resend_start(tcp, tcb);
     return true;

@@ -166,6 +166,15 @@ static int64_t recv_empty(const struct tcb *tcb)
     return tcb->state == TCP_STATE_CLOSED ? -ENOTCONN : -EAGAIN;
 }
 
+/* A mark that was read past is done with: left where it is, it would lie ahead again 2^31 bytes
+ * later. */
+static void forget_urgent(struct tcb *tcb)
+{
+    if (tcb->extra != NULL && tcb->extra->rcv_urgent && !event_urgent_is_ahead(tcb)) {
+        tcb->extra->rcv_urgent = false;
+    }
+}
+
 int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
 {
     struct tcb *tcb = tcb_find(tcp, conn);
@@ -178,7 +187,8 @@ int64_t tcp_recv(struct tcp *tcp, uint64_t conn, void *data, size_t bytes)
     }
     ring_copy(&tcb->rcv, 0, data, count);
     ring_consume(&tcp->rings, &tcb->rcv, count, tcb_receive_reach(tcb));
-    tcb->reported &= (uint8_t)event_ready(tcp, tcb);
+    forget_urgent(tcb);
+    tcb->reported &= event_bits(event_ready(tcp, tcb));
     if (tcb_has(tcb, TCB_ON_WIRE) && !tcb_has(tcb, TCB_FIN_RECEIVED) &&
         segment_window_update(tcp, tcb) > 0) {
         output_ack(tcp, tcb);
@@ -254,8 +264,16 @@ static void close_record(struct tcp *tcp, struct tcb *tcb)
     if (tcb->state == TCP_STATE_SYN_SENT || tcb_has(tcb, TCB_LINGER_RST) || has_unread) {
         if (has_unread && !tcb_has(tcb, TCB_LINGER_RST)) {
             tcp_count(tcp, TCP_COUNTER_closed_unread);
+            if (!wants_reset(tcb)) { /* CLOSING, LAST_ACK: SHLD-3 knows no state */
+                reply_reset_of(tcp, tcb);
+            }
         }
         abort_record(tcp, tcb);
+        return;
+    }
+    if (tcb->state == TCP_STATE_FIN_WAIT_2 && tcb_has(tcb, TCB_NO_TIME_WAIT)) {
+        tcp_count(tcp, TCP_COUNTER_closed_no_time_wait);
+        abort_record(tcp, tcb); /* our FIN was acknowledged before: the peer has to be told */
         return;
     }
     tcb->flags |= TCB_ORPHAN;

@@ -52,13 +52,20 @@ struct transport_ops {
     /* `conn->closing` is set already. The engine ends with engine_closed. */
     void (*close)(struct transport *transport, struct transport_conn *conn,
                   enum transport_close_how how);
+    /* NULL, or takes the timer of a connection that the handler does not know yet. Returns false
+     * where it is the handler's. */
+    bool (*expired)(struct transport *transport, struct transport_conn *conn);
     /* Waits until `until_ns` at most, sets now_ns once per batch, delivers events. */
     int (*poll)(struct transport *transport, uint64_t until_ns);
     void (*wake)(struct transport *transport);
     size_t (*features)(const struct transport *transport, struct transport_feature *features,
                        size_t max);
     uint64_t (*memory_bytes)(const struct transport *transport);
-    int (*census)(struct transport *transport, struct tcp_state_counts *counts);
+    /* NULL for the kernel's engines. */
+    void (*census)(const struct transport *transport, struct tcp_state_counts *counts,
+                   struct tcp_transitions *transitions);
+    struct transport_lingering (*lingering)(const struct transport *transport);
+    size_t (*views)(struct transport *transport, struct transport_view *views, size_t max);
 };
 
 /* The shared head; an engine's own struct begins with it. */
@@ -116,6 +123,9 @@ void engine_closed(struct transport *transport, struct transport_conn *conn, uin
 int uring_engine_open(struct transport **transport, const struct transport_config *config,
                       struct failure *failure);
 int epoll_engine_open(struct transport **transport, const struct transport_config *config,
+                      struct failure *failure);
+
+int stack_engine_open(struct transport **transport, const struct transport_config *config,
                       struct failure *failure);
 
 /* Tells whether io_uring, as the engine needs it, works here. Returns 0 or -errno with the text

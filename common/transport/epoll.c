@@ -342,13 +342,6 @@ static uint64_t engine_memory_bytes(const struct transport *transport)
     return sizeof(*engine) + engine->pool.memory_bytes;
 }
 
-static int engine_census(struct transport *transport, struct tcp_state_counts *counts)
-{
-    (void)transport;
-    (void)counts;
-    return -ENOTSUP;
-}
-
 /* The caller's eventfd is the caller's to close. */
 static void wake_close(const struct epoll_engine *engine)
 {
@@ -390,7 +383,6 @@ static const struct transport_ops epoll_ops = {
     .wake = engine_wake,
     .features = engine_features,
     .memory_bytes = engine_memory_bytes,
-    .census = engine_census,
 };
 
 /* Opens the epoll set and the eventfd that wakes it. Returns 0 or -errno with nothing left open. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/utsname.h>
 
+#include "transport/stack_engine.h"
 #include "transport/transport.h"
 
 const char *transport_feature_state_name(enum transport_feature_state state)
@@ -68,6 +69,9 @@ int transport_features_print(const struct transport_config *config, FILE *out,
     rc = transport_open(&transport, &own, failure);
     if (rc != 0) {
         return rc;
+    }
+    if (own.engine == TRANSPORT_STACK) {
+        stack_report_print(transport, own.stack->interface, out);
     }
     print_table(transport, out);
     transport_destroy(transport);

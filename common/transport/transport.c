@@ -20,7 +20,7 @@ static const struct counter_info counter_infos[TRANSPORT_COUNTER_COUNT] = {
 
 const char *transport_engine_name(enum transport_engine engine)
 {
-    static const char *const names[] = {"auto", "uring", "epoll"};
+    static const char *const names[] = {"auto", "uring", "epoll", "stack"};
     return names[engine];
 }
 
@@ -43,10 +43,11 @@ int transport_choose(enum transport_engine wanted, enum transport_engine *chosen
 {
     failure->error = 0;
     failure->text[0] = '\0';
-    *chosen = TRANSPORT_EPOLL;
-    if (wanted == TRANSPORT_EPOLL) {
+    if (wanted == TRANSPORT_EPOLL || wanted == TRANSPORT_STACK) {
+        *chosen = wanted;
         return 0;
     }
+    *chosen = TRANSPORT_EPOLL;
     int rc = uring_engine_check(features_off, failure);
     if (rc == 0) {
         *chosen = TRANSPORT_URING;
@@ -66,6 +67,9 @@ int transport_open(struct transport **transport, const struct transport_config *
     filled.read_credit = filled.read_credit ? filled.read_credit : TRANSPORT_READ_CREDIT;
     if (config->engine == TRANSPORT_URING) {
         return uring_engine_open(transport, &filled, failure);
+    }
+    if (config->engine == TRANSPORT_STACK) {
+        return stack_engine_open(transport, &filled, failure);
     }
     return epoll_engine_open(transport, &filled, failure);
 }
@@ -355,7 +359,9 @@ static void expire_timers(struct transport *transport)
             wheel_arm(&transport->wheel, timer, conn->deadline_ns);
             continue;
         }
-        engine_event(transport, conn, TRANSPORT_TIMER);
+        if (transport->ops->expired == NULL || !transport->ops->expired(transport, conn)) {
+            engine_event(transport, conn, TRANSPORT_TIMER);
+        }
     }
 }
 
@@ -415,7 +421,25 @@ uint64_t transport_memory_bytes(const struct transport *transport)
     return slab_memory_bytes(&transport->conns) + transport->ops->memory_bytes(transport);
 }
 
-int transport_census(struct transport *transport, struct tcp_state_counts *counts)
+size_t transport_views(struct transport *transport, struct transport_view *views, size_t max)
 {
-    return transport->ops->census(transport, counts);
+    return transport->ops->views != NULL ? transport->ops->views(transport, views, max) : 0;
+}
+
+int transport_census(struct transport *transport, struct tcp_state_counts *counts,
+                     struct tcp_transitions *transitions)
+{
+    if (transport->ops->census == NULL) {
+        return -ENOTSUP;
+    }
+    transport->ops->census(transport, counts, transitions);
+    return 0;
+}
+
+struct transport_lingering transport_lingering(const struct transport *transport)
+{
+    if (transport->ops->census == NULL) {
+        return (struct transport_lingering){0};
+    }
+    return transport->ops->lingering(transport);
 }

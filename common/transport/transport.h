@@ -1,4 +1,5 @@
-/* Transport: one connection API over three engines (io_uring, epoll, and a TCP stack of our own).
+/* Transport: one connection API over three engines (io_uring, epoll, and a TCP stack of our own,
+ * finwait's TCP on a link of its own, see transport/stack.h).
  *
  * Layer: L4. The server and the load generator know no other way to reach a socket, so that a
  * comparison of engines changes one thing only.
@@ -21,7 +22,8 @@
  *
  * Memory. Received bytes stay in the engine's buffers and are lent to the caller (DATA); sent bytes
  * are either such a lent buffer, given back by sending it, or constant memory of the caller's.
- * Nothing is copied in user space on the way through. */
+ * The kernel's engines copy nothing in user space on the way through; the stack copies once each
+ * way, between its segments and these buffers, as the kernel does. */
 #ifndef FINWAIT_TRANSPORT_TRANSPORT_H
 #define FINWAIT_TRANSPORT_TRANSPORT_H
 
@@ -38,11 +40,13 @@
 #include "base/tcp_state.h"
 
 struct transport;
+struct transport_stack_config; /* transport/stack.h */
 
 enum transport_engine {
     TRANSPORT_AUTO, /* io_uring where the system allows it, else epoll */
     TRANSPORT_URING,
     TRANSPORT_EPOLL,
+    TRANSPORT_STACK, /* finwait's own TCP over a link; AUTO never chooses it */
 };
 
 /* What a connection was doing when it failed. */
@@ -121,6 +125,9 @@ struct transport_config {
      * its own. A thread that has descriptors of its own (unshare(CLONE_FILES)) can be woken only by
      * one that was made before. */
     int wake_fd;
+    /* STACK: required, borrowed during transport_open (and the calls that open a transport). The
+     * other engines do not look at it. */
+    const struct transport_stack_config *stack;
     transport_handler *handler;
     void *context;
 };
@@ -256,7 +263,8 @@ uint64_t transport_feature_find(const char *name);
 const char *transport_feature_state_name(enum transport_feature_state state);
 
 /* Opens what a run with this configuration would (its engine may be AUTO here, its handler is not
- * used), and prints kernel, liburing, engine and features. Returns 0 or -errno with the text set.
+ * used), and prints kernel, liburing, engine, features, and for the stack its link and addresses.
+ * Returns 0 or -errno with the text set.
  */
 int transport_features_print(const struct transport_config *config, FILE *out,
                              struct failure *failure);
@@ -269,6 +277,19 @@ enum transport_engine transport_engine_of(const struct transport *transport);
 /* Shows the counters (transport/counters.def); borrowed, updated by the owner's thread. */
 struct counter_view transport_counters(const struct transport *transport);
 
+#define TRANSPORT_VIEWS_MAX 8
+
+/* One module's counters. */
+struct transport_view {
+    const char *module; /* a JSON key: "stack", "ether", "link", "link_faults", "link_pcap" */
+    struct counter_view counters;
+};
+
+/* Lists the counters of what stands below the engine, beside transport_counters; returns how many
+ * views, at most `max` (TRANSPORT_VIEWS_MAX holds all). The kernel's engines have none. Values are
+ * borrowed and as new as this call; call it in the transport's thread. */
+size_t transport_views(struct transport *transport, struct transport_view *views, size_t max);
+
 /* Copies the histogram of turn lengths, in ns: from the return of one wait to the start of the
  * next. */
 void transport_turns(const struct transport *transport, struct hist *turns);
@@ -276,8 +297,23 @@ void transport_turns(const struct transport *transport, struct hist *turns);
 /* Counts the bytes of memory that the transport holds for connections and buffers. */
 uint64_t transport_memory_bytes(const struct transport *transport);
 
-/* Takes a census of the connections by TCP state. Returns 0, or -ENOTSUP for the kernel's engines:
- * there the kernel knows, and tcpstat asks it. */
-int transport_census(struct transport *transport, struct tcp_state_counts *counts);
+/* Takes a census of the connections by TCP state, and of how often each state followed each since
+ * the transport was opened; either pointer may be NULL. It is what the wire knows: TIME_WAIT and
+ * what closes in the background are in it, listeners are LISTEN. Costs nothing that grows with the
+ * connections. Returns 0, or -ENOTSUP for the kernel's engines: there the kernel knows, and tcpstat
+ * asks it. In the transport's thread only. */
+int transport_census(struct transport *transport, struct tcp_state_counts *counts,
+                     struct tcp_transitions *transitions);
+
+/* What the wire still knows and no connection of the caller's has: it goes with the transport. */
+struct transport_lingering {
+    uint64_t closing;   /* closed by us and not yet done: FIN_WAIT_1 and 2, CLOSING, LAST_ACK */
+    uint64_t time_wait; /* records in TIME_WAIT */
+};
+
+/* Tells what would be abandoned by transport_destroy now. To linger, go on with transport_poll
+ * until both are 0: peers are answered meanwhile. Always zeros for the kernel's engines: the kernel
+ * keeps TIME_WAIT, whatever ends. In the transport's thread only. */
+struct transport_lingering transport_lingering(const struct transport *transport);
 
 #endif

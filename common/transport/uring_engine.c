@@ -361,13 +361,6 @@ static uint64_t memory_bytes(const struct transport *transport)
     return uring_rings_memory((const struct uring_engine *)transport);
 }
 
-static int census(struct transport *transport, struct tcp_state_counts *counts)
-{
-    (void)transport;
-    (void)counts;
-    return -ENOTSUP;
-}
-
 static const struct transport_ops uring_ops = {
     .engine = TRANSPORT_URING,
     .destroy = destroy,
@@ -384,5 +377,4 @@ static const struct transport_ops uring_ops = {
     .wake = wake,
     .features = engine_features,
     .memory_bytes = memory_bytes,
-    .census = census,
 };

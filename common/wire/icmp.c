@@ -9,7 +9,7 @@
 #define ICMP_HEADER_BYTES 8u
 #define ICMP_BODY_OFFSET 4u /* of an echo: its identifier */
 #define QUOTED_BYTES_MIN 8u /* of the quoted packet's payload; RFC 792: 64 bits */
-#define ECHO_REPLY_TTL 64u  /* RFC 1700's default; the request's own has been used up */
+#define ICMP_TTL 64u        /* RFC 1700's default; the request's own has been used up */
 #define FRAGMENT_OFFSET_MASK 0x1fffu
 
 /* Reads what an error quotes. Says nothing about it (quotes_tcp stays false) unless it is the start
@@ -82,7 +82,7 @@ uint32_t wire_icmp_emit_echo_reply(uint8_t *packet, const struct wire_ipv4 *ip,
         .source = ip->target,
         .target = ip->source,
         .protocol = WIRE_PROTO_ICMP,
-        .ttl = ECHO_REPLY_TTL,
+        .ttl = ICMP_TTL,
         .dscp = ip->dscp,
         .id = id,
     };
@@ -93,4 +93,27 @@ uint32_t wire_icmp_emit_echo_reply(uint8_t *packet, const struct wire_ipv4 *ip,
     const uint64_t sum = wire_sum_copy(0, message + ICMP_BODY_OFFSET, echo->body, echo->body_bytes);
     store_checksum(message + 2, wire_sum_finish(sum)); /* type and code are 0 */
     return WIRE_IPV4_BYTES + bytes;
+}
+
+uint32_t wire_icmp_emit_time_exceeded(uint8_t *packet, const struct wire_icmp_quote *quote,
+                                      uint16_t id)
+{
+    ASSERT(quote->count >= WIRE_IPV4_BYTES + QUOTED_BYTES_MIN);
+    ASSERT(quote->count <= WIRE_ICMP_QUOTE_MAX);
+    const struct wire_ipv4 ip = {
+        .source = load_u32(quote->bytes + 16),
+        .target = load_u32(quote->bytes + 12),
+        .protocol = WIRE_PROTO_ICMP,
+        .ttl = ICMP_TTL,
+        .id = id,
+    };
+    uint8_t *message = packet + WIRE_IPV4_BYTES;
+    wire_ipv4_emit(packet, &ip, ICMP_HEADER_BYTES + quote->count);
+    store_u32(message,
+              (uint32_t)WIRE_ICMP_TIME_EXCEEDED << 24 | (uint32_t)WIRE_EXCEEDED_REASSEMBLY << 16);
+    store_u32(message + 4, 0);
+    const uint64_t sum = wire_sum_add(0, message, 4);
+    store_checksum(message + 2, wire_sum_finish(wire_sum_copy(sum, message + ICMP_HEADER_BYTES,
+                                                              quote->bytes, quote->count)));
+    return WIRE_ICMP_ERROR_BYTES + quote->count;
 }

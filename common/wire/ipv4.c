@@ -14,7 +14,12 @@
 #define FRAGMENT_UNIT_BYTES 8u
 #define ECN_MASK 3u
 
-enum ip_option { IP_OPTION_END = 0, IP_OPTION_NOP = 1 };
+enum ip_option {
+    IP_OPTION_END = 0,
+    IP_OPTION_NOP = 1,
+    IP_OPTION_LOOSE_ROUTE = 131,
+    IP_OPTION_STRICT_ROUTE = 137,
+};
 
 /* RFC 1122 section 3.2.1.3: nobody may send from {0, any}, the limited broadcast address or a
  * multicast address. Directed broadcasts take a mask to know, so they are the host's to refuse. */
@@ -24,10 +29,12 @@ static bool is_source_impossible(uint32_t source)
     return top == 0 || (top & 0xf0u) == 0xe0u || source == UINT32_MAX;
 }
 
-/* RFC 791 section 3.1: an option is one byte, or says how long it is, itself included. */
-static bool are_options_well_formed(const uint8_t *options, size_t count)
+/* RFC 791 section 3.1: an option is one byte, or says how long it is, itself included. False: one
+ * does not fit. */
+static bool read_options(struct wire_ipv4 *ip, const uint8_t *options, size_t count)
 {
     size_t at = 0;
+    ip->source_routed = false;
     while (at < count && options[at] != IP_OPTION_END) {
         if (options[at] == IP_OPTION_NOP) {
             at++;
@@ -36,6 +43,8 @@ static bool are_options_well_formed(const uint8_t *options, size_t count)
         if (count - at < 2 || options[at + 1] < 2 || options[at + 1] > count - at) {
             return false;
         }
+        ip->source_routed |=
+            options[at] == IP_OPTION_LOOSE_ROUTE || options[at] == IP_OPTION_STRICT_ROUTE;
         at += options[at + 1];
     }
     return true;
@@ -80,7 +89,7 @@ enum wire_verdict wire_ipv4_parse(struct wire_ipv4 *ip, const uint8_t *packet, s
         return WIRE_IPV4_CHECKSUM;
     }
     if (is_source_impossible(load_u32(packet + 12)) ||
-        !are_options_well_formed(packet + WIRE_IPV4_BYTES, header_bytes - WIRE_IPV4_BYTES)) {
+        !read_options(ip, packet + WIRE_IPV4_BYTES, header_bytes - WIRE_IPV4_BYTES)) {
         return WIRE_IPV4_HEADER;
     }
     read_fields(ip, packet, header_bytes);

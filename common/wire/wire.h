@@ -60,6 +60,7 @@ struct wire_ipv4 {
     uint16_t fragment_offset; /* bytes */
     const uint8_t *header;    /* into the packet; for ICMP errors, which quote it */
     uint32_t header_bytes;    /* with options, which are skipped */
+    bool source_routed;       /* one of them is a source route */
     const uint8_t *payload;
     uint32_t payload_bytes; /* by total length: padding behind it is cut off */
 };
@@ -165,6 +166,8 @@ enum wire_icmp_unreachable {
     WIRE_UNREACHABLE_SOURCE_ROUTE = 5,
 };
 
+enum wire_icmp_exceeded { WIRE_EXCEEDED_TTL = 0, WIRE_EXCEEDED_REASSEMBLY = 1 };
+
 /* RFC 792. For an error, what it quotes of our own packet. */
 struct wire_icmp {
     uint8_t type;
@@ -187,6 +190,20 @@ enum wire_verdict wire_icmp_parse(struct wire_icmp *icmp, const struct wire_ipv4
  * header, whose addresses are exchanged. Requires room for 20 + 4 + body_bytes. */
 uint32_t wire_icmp_emit_echo_reply(uint8_t *packet, const struct wire_ipv4 *ip,
                                    const struct wire_icmp *echo, uint16_t id);
+
+#define WIRE_ICMP_ERROR_BYTES (WIRE_IPV4_BYTES + 8u) /* and what is quoted */
+#define WIRE_ICMP_QUOTE_MAX 68u                      /* the longest header and 8 bytes */
+
+/* What an error quotes: an IPv4 header as it came, and the first 8 bytes behind it. */
+struct wire_icmp_quote {
+    const uint8_t *bytes;
+    uint32_t count;
+};
+
+/* Writes an IPv4 packet that tells the source of what is quoted that its fragments did not all come
+ * in time (type 11, code 1), and returns its length, WIRE_ICMP_ERROR_BYTES and the quote's. */
+uint32_t wire_icmp_emit_time_exceeded(uint8_t *packet, const struct wire_icmp_quote *quote,
+                                      uint16_t id);
 
 /* Ethernet II and ARP over it: RFC 894, RFC 826. */
 struct wire_mac {

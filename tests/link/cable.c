@@ -1,6 +1,7 @@
 #include "link/cable.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
@@ -100,6 +101,18 @@ struct link *cable_open(const struct cable *cable, int end, const struct link_co
         fail_msg("%s", failure.text);
     }
     return link;
+}
+
+bool cable_allows_xdp(void)
+{
+    struct cable cable;
+    struct link *link = NULL;
+    const struct link_config config = {.kind = LINK_XDP, .interface = CABLE_INTERFACE};
+    cable_make(&cable);
+    const int error = link_open(&link, &config, NULL);
+    link_destroy(link);
+    cable_close(&cable);
+    return error != -EPERM;
 }
 
 struct link_interface cable_interface(const struct cable *cable, int end)

@@ -36,6 +36,9 @@ void cable_give_kernel(const struct cable *cable, int end, const uint8_t *other_
 /* Opens a link at an end; what `config` leaves at zero of interface and addresses is the end's. */
 struct link *cable_open(const struct cable *cable, int end, const struct link_config *config);
 
+/* Tells whether this process may open AF_XDP links. */
+bool cable_allows_xdp(void);
+
 /* An end's interface as the kernel tells it now. */
 struct link_interface cable_interface(const struct cable *cable, int end);
 

@@ -45,13 +45,21 @@ void checker_begin(struct checker *checker, enum event_cause cause, uint64_t now
 
 void checker_forget(struct half *half)
 {
+    opening_keep(half); /* its answer may still be taken up, or come again */
     struct half fresh = {.host = half->host,
                          .event = half->event,
+                         .arrived = half->arrived,
+                         .arrived_rst = half->arrived_rst,
+                         .arrived_empty = half->arrived_empty,
+                         .sent_empty = half->sent_empty,
                          .app = half->app,
+                         .before_count = half->before_count,
                          .syn_next = half->syn_next,
                          .forgotten = true,
                          .instances = half->instances};
     memcpy(fresh.syns, half->syns, sizeof(fresh.syns));
+    memcpy(fresh.before, half->before, sizeof(fresh.before));
+    memcpy(fresh.arrivals, half->arrivals, sizeof(fresh.arrivals)); /* still to be answered */
     *half = fresh;
 }
 

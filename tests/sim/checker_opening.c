@@ -6,6 +6,21 @@
 
 #include "sim/checker_private.h"
 
+static bool asks_for_ecn(uint8_t flags)
+{
+    return (flags & (PACKET_ECE | PACKET_CWR)) == (PACKET_ECE | PACKET_CWR);
+}
+
+/* RFC 3168 6.1.1: ECT only from an end that sent an ECN-setup SYN or SYN-ACK and no other, and to
+ * which one came. So a SYN that crosses ours agrees as its SYN-ACK would. */
+static bool agrees_on_ecn(const struct half *own, const struct seen_syn *syn)
+{
+    bool is_setup = (syn->flags & PACKET_ACK)
+                        ? (syn->flags & (PACKET_ECE | PACKET_CWR)) == PACKET_ECE
+                        : asks_for_ecn(syn->flags);
+    return !own->sent_plain_syn && is_setup;
+}
+
 /* Begins an instance: all that was known of the last one goes, but for what a late answer of the
  * peer's may still refer to. */
 static void opening_begin(struct half *own, enum half_phase phase, const struct packet *packet)
@@ -19,23 +34,28 @@ static void opening_begin(struct half *own, enum half_phase phase, const struct 
                          .arrived_empty = own->arrived_empty,
                          .sent_empty = own->sent_empty,
                          .syn_next = own->syn_next,
+                         .before_count = own->before_count,
                          .fin_instance = own->fin_instance,
                          .previous_snd_max = own->snd_max,
                          .previous_instance = own->now.instance};
     memcpy(fresh.syns, own->syns, sizeof(fresh.syns));
     memcpy(fresh.arrivals, own->arrivals, sizeof(fresh.arrivals));
-    fresh.now = (struct opening){.iss = packet->seq, .instance = fresh.instances};
+    memcpy(fresh.before, own->before, sizeof(fresh.before));
+    fresh.now =
+        (struct opening){.iss = packet->seq, .instance = fresh.instances, .tsval = packet->tsval};
     fresh.snd_max = packet->seq + 1;
     fresh.offered = packet->options;
     fresh.wscale = packet->wscale;
     fresh.mss = packet->mss;
     fresh.syn_window = packet->window;
     fresh.syn_flags = packet->flags;
-    fresh.tsval_first = packet->tsval;
     fresh.tsval_last = packet->tsval;
     fresh.urgent_last = packet->seq;
     if (phase == HALF_ACTIVE) {
+        fresh.before_count = 0;
         fresh.app = own->app; /* told before the SYN; a passive end's comes with fws_accept */
+        fresh.opened_by = own->app.owner;
+        fresh.sent_plain_syn = !asks_for_ecn(packet->flags);
     }
     *own = fresh;
 }
@@ -60,9 +80,7 @@ static void opening_agree(struct half *own, const struct seen_syn *syn)
     }
     own->ack_max = syn->seq + 1;
     own->edge_advertised = syn->seq + 1 + own->syn_window;
-    bool asked = (own->syn_flags & (PACKET_ECE | PACKET_CWR)) == (PACKET_ECE | PACKET_CWR);
-    bool granted = (syn->flags & (PACKET_ECE | PACKET_CWR)) == PACKET_ECE;
-    own->ecn_on = asked && granted && (syn->flags & PACKET_ACK);
+    own->ecn_on = agrees_on_ecn(own, syn);
 }
 
 static bool timestamps_went_back(const struct half *own, const struct packet *packet)
@@ -89,12 +107,12 @@ static bool opening_again(const struct judgement *judgement)
     if (seq_distance(packet->tsval, own->tsval_last) > 0) {
         own->tsval_last = packet->tsval;
     }
-    if (seq_distance(packet->tsval, own->tsval_first) < 0) {
-        own->tsval_first = packet->tsval;
+    if (seq_distance(packet->tsval, own->now.tsval) < 0) {
+        own->now.tsval = packet->tsval;
     }
     own->syn_window = packet->window;
     if (own->phase == HALF_PASSIVE && (packet->flags & PACKET_ECE)) {
-        own->ecn_on = true;
+        own->now.ecn = own->ecn_on = true;
     }
     return true;
 }
@@ -111,6 +129,7 @@ bool opening_syn(const struct judgement *judgement)
         return judgement_fail(judgement, RULE_content, "data on a SYN: there is no Fast Open");
     }
     if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
+        own->sent_plain_syn |= !asks_for_ecn(packet->flags);
         return opening_again(judgement);
     }
     opening_begin(own, HALF_ACTIVE, packet);
@@ -169,8 +188,31 @@ static bool opening_crossed(const struct judgement *judgement, const struct seen
         opening_agree(own, syn);
         own->offered = offered;
     }
-    own->ecn_on |= (judgement->packet->flags & PACKET_ECE) != 0;
     return opening_again(judgement);
+}
+
+/* A passive end without a record may answer one SYN, then an old one, and then the first again:
+ * that is still the opening it was. */
+static void resume_former(struct half *own)
+{
+    uint32_t known = own->before_count < FLOW_OPENINGS ? own->before_count : FLOW_OPENINGS;
+    for (uint32_t i = 0; i < known; i++) {
+        const struct opening *former = &own->before[i];
+        if (former->iss == own->now.iss && former->irs == own->now.irs) {
+            own->now.instance = former->instance;
+            own->now.peer_instance = former->peer_instance;
+            own->now.tsval = former->tsval;
+        }
+    }
+}
+
+void opening_keep(struct half *own)
+{
+    if (own->phase == HALF_PASSIVE && !own->confirmed) {
+        own->before[own->before_count++ % FLOW_OPENINGS] = own->now;
+    } else if (!own->forgotten) {
+        own->before_count = 0;
+    }
 }
 
 bool opening_syn_ack(const struct judgement *judgement)
@@ -187,21 +229,14 @@ bool opening_syn_ack(const struct judgement *judgement)
     if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
         return opening_crossed(judgement, syn);
     }
-    bool is_same_wait = own->phase == HALF_PASSIVE && !own->confirmed;
     if (own->phase == HALF_PASSIVE && own->now.iss == packet->seq && own->now.irs == syn->seq) {
         return opening_again(judgement);
     }
-    struct opening before[FLOW_OPENINGS];
-    uint8_t before_count = is_same_wait ? own->before_count : 0;
-    memcpy(before, own->before, sizeof(before));
-    if (is_same_wait) {
-        before[before_count++ % FLOW_OPENINGS] = own->now;
-    }
+    opening_keep(own);
     opening_begin(own, HALF_PASSIVE, packet);
-    memcpy(own->before, before, sizeof(before));
-    own->before_count = before_count;
     opening_agree(own, syn);
-    own->ecn_on = (packet->flags & PACKET_ECE) != 0;
+    own->now.ecn = own->ecn_on = (packet->flags & PACKET_ECE) != 0;
+    resume_former(own);
     return true;
 }
 
@@ -242,6 +277,7 @@ static bool confirm_passive(const struct judgement *judgement)
     for (uint32_t i = 0; i < known; i++) {
         if (own->before[i].iss == iss) {
             own->now = own->before[i];
+            own->ecn_on = own->now.ecn; /* a cookie's end cannot know of its other answers */
             own->snd_max = iss + 1;
             own->urgent_last = iss;
             own->ack_max = own->now.irs + 1;

@@ -27,9 +27,11 @@ static inline bool peer_is_present(const struct judgement *judgement)
 __attribute__((format(printf, 3, 4))) bool judgement_fail(const struct judgement *judgement,
                                                           enum rule rule, const char *format, ...);
 
-/* Openings: find what a SYN, SYN-ACK or first segment opens. Return false on a violation. */
+/* Openings: find what a SYN, SYN-ACK or first segment opens. Return false on a violation.
+ * opening_keep notes an opening that another takes the place of, while none was taken up. */
 bool opening_syn(const struct judgement *judgement);
 bool opening_syn_ack(const struct judgement *judgement);
+void opening_keep(struct half *own);
 bool opening_confirm(const struct judgement *judgement);
 
 /* Hold an RST against RFC 9293 3.10.7.1 and 3.10.5. */

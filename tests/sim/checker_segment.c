@@ -23,10 +23,10 @@ static bool check_timestamps(const struct judgement *judgement)
     own->tsval_last = packet->tsval;
     const struct half *peer = judgement->peer;
     if (peer_is_present(judgement) && peer->timestamps_on &&
-        (seq_distance(packet->tsecr, peer->tsval_first) < 0 ||
+        (seq_distance(packet->tsecr, peer->now.tsval) < 0 ||
          seq_distance(packet->tsecr, peer->tsval_last) > 0)) {
         return judgement_fail(judgement, RULE_timestamp_echo, "TSecr %u, peer sent %u to %u",
-                              packet->tsecr, peer->tsval_first, peer->tsval_last);
+                              packet->tsecr, peer->now.tsval, peer->tsval_last);
     }
     return true;
 }
@@ -201,6 +201,9 @@ static bool check_ecn(const struct judgement *judgement, uint32_t snd_max)
     }
     if (!judgement->own->ecn_on) {
         return judgement_fail(judgement, RULE_ecn, "ECN %u unnegotiated", packet->ip_ecn);
+    }
+    if (seq_distance(packet->seq + packet_length(packet), judgement->own->edge_seen) > 0) {
+        return judgement_fail(judgement, RULE_ecn, "ECT on a window probe (RFC 3168 6.1.6)");
     }
     /* RFC 3168 6.1.4, 6.1.5: never on a pure ACK, never on a retransmission. */
     if (packet->payload_bytes == 0 || seq_distance(packet->seq, snd_max) < 0) {

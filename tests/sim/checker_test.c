@@ -59,8 +59,9 @@ static void bench_begin(struct bench *bench)
     }
 }
 
-/* Sends a packet from a side; delivers it when `deliver` says so. */
-static void send_packet(struct bench *bench, uint32_t side, struct packet *packet, uint16_t flip)
+/* Sends a packet from a side, which does not arrive. */
+static struct checked send_flipped(struct bench *bench, uint32_t side, struct packet *packet,
+                                   uint16_t flip)
 {
     struct checked checked;
     bool is_a = side == 0;
@@ -75,6 +76,18 @@ static void send_packet(struct bench *bench, uint32_t side, struct packet *packe
         bench->bytes[flip] ^= 0x10;
     }
     checker_sent(&bench->checker, side, bench->bytes, count, &checked);
+    return checked;
+}
+
+static void send_packet_only(struct bench *bench, uint32_t side, struct packet *packet)
+{
+    (void)send_flipped(bench, side, packet, 0);
+}
+
+/* Sends a packet from a side; it arrives if it is sound. */
+static void send_packet(struct bench *bench, uint32_t side, struct packet *packet, uint16_t flip)
+{
+    struct checked checked = send_flipped(bench, side, packet, flip);
     if (bench->violation.rule == RULE_NONE) {
         checker_begin(&bench->checker, CAUSE_DELIVERY, NOW_NS);
         checker_received(&bench->checker, &checked);
@@ -318,6 +331,117 @@ static void a_burst_of_pure_acks_is_caught(void **state)
     checker_destroy(&bench.checker);
 }
 
+/* An active opening of A's that asked for ECN, and B's SYN that crosses it. */
+static void cross(struct bench *bench, uint8_t again, uint8_t flags_of_b)
+{
+    struct packet syn = {
+        .seq = ISS_A, .flags = PACKET_SYN | PACKET_ECE | PACKET_CWR, .window = 4000, .tsval = 100};
+    struct packet other = {.seq = ISS_B, .flags = flags_of_b, .window = 4000, .tsval = 900};
+    add_options(&syn, true);
+    add_options(&other, true);
+    checker_begin(&bench->checker, CAUSE_CALL, NOW_NS);
+    bench->flow->half[0].app = (struct half_app){.known = true, .written = 1000};
+    send_packet(bench, 0, &syn, 0);
+    if (again) {
+        syn.flags = again;
+        send_packet(bench, 0, &syn, 0);
+    }
+    send_packet(bench, 1, &other, 0);
+    doctor(bench,
+           &(struct doctored){
+               .payload = 10, .seq_add = (uint32_t)-100, .ecn = 2, .tsecr_add = (uint32_t)-1});
+}
+
+/* RFC 3168 6.1.1 counts SYNs and SYN-ACKs alike: one that asks has come, and no other was sent. */
+static void a_crossing_syn_agrees_on_ecn_and_a_plain_one_of_ours_does_not(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t again;
+        uint8_t of_b;
+        enum rule rule;
+    } cases[] = {
+        {0, PACKET_SYN | PACKET_ECE | PACKET_CWR, RULE_NONE},
+        {0, PACKET_SYN | PACKET_ECE, RULE_ecn},
+        {0, PACKET_SYN, RULE_ecn},
+        {PACKET_SYN, PACKET_SYN | PACKET_ECE | PACKET_CWR, RULE_ecn},
+        {PACKET_SYN | PACKET_ECE | PACKET_CWR, PACKET_SYN | PACKET_ECE | PACKET_CWR, RULE_NONE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct bench bench;
+        bench_begin(&bench);
+        cross(&bench, cases[i].again, cases[i].of_b);
+        assert_int_equal(bench.violation.rule, cases[i].rule);
+        checker_destroy(&bench.checker);
+    }
+}
+
+/* Two cookies answer a SYN that came twice, and the first is taken up: its timestamp may be echoed,
+ * one before it not. */
+static void the_timestamp_of_the_answer_that_was_taken_up_may_be_echoed(void **state)
+{
+    (void)state;
+    for (uint32_t back = 0; back < 2; back++) {
+        struct bench bench;
+        bench_begin(&bench);
+        struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
+        struct packet answer = {.seq = ISS_B,
+                                .ack = ISS_A + 1,
+                                .flags = PACKET_SYN | PACKET_ACK,
+                                .window = 4000,
+                                .tsval = 900,
+                                .tsecr = 100};
+        struct packet fin = {.seq = ISS_B + 1,
+                             .ack = ISS_A + 1,
+                             .flags = PACKET_FIN | PACKET_ACK,
+                             .window = 1000,
+                             .tsval = 1600,
+                             .tsecr = 100};
+        add_options(&syn, true);
+        add_options(&answer, true);
+        add_options(&fin, false);
+        checker_begin(&bench.checker, CAUSE_CALL, NOW_NS);
+        send_packet(&bench, 0, &syn, 0);
+        send_packet(&bench, 1, &answer, 0);
+        struct packet second = answer;
+        second.seq = ISS_B + 70000;
+        second.tsval = 1500;
+        send_packet(&bench, 1, &second, 0);
+        send_packet(&bench, 1, &fin, 0);
+        doctor(&bench,
+               &(struct doctored){.seq_add = (uint32_t)-100, .tsecr_add = (uint32_t)-1 - back});
+        assert_int_equal(bench.violation.rule, back ? RULE_timestamp_echo : RULE_NONE);
+        checker_destroy(&bench.checker);
+    }
+}
+
+/* What the run no longer knows of an end does not take away what is to be answered now. */
+static void an_end_that_is_forgotten_may_still_answer_what_came(void **state)
+{
+    (void)state;
+    for (uint32_t wrong = 0; wrong < 2; wrong++) {
+        struct bench bench;
+        bench_begin(&bench);
+        converse(&bench);
+        struct checked came = {.packet = {.flags = PACKET_ACK, .ack = ISS_B + 99}, .ref = {0, 0}};
+        checker_begin(&bench.checker, CAUSE_DELIVERY, NOW_NS);
+        checker_received(&bench.checker, &came);
+        checker_forget(&bench.flow->half[1]);
+        struct packet answer = {.seq = ISS_B + 500,
+                                .ack = ISS_A + 1,
+                                .flags = PACKET_SYN | PACKET_ACK,
+                                .window = 4000,
+                                .tsval = 950,
+                                .tsecr = 100};
+        struct packet reset = {.seq = ISS_B + 99 + wrong, .flags = PACKET_RST};
+        add_options(&answer, true);
+        send_packet_only(&bench, 1, &answer);
+        send_packet_only(&bench, 1, &reset);
+        assert_int_equal(bench.violation.rule, wrong ? RULE_rst_form : RULE_NONE);
+        checker_destroy(&bench.checker);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +449,9 @@ int main(void)
         cmocka_unit_test(the_fin_stays_where_it_was),
         cmocka_unit_test(endless_answers_to_pure_acks_are_caught),
         cmocka_unit_test(a_burst_of_pure_acks_is_caught),
+        cmocka_unit_test(a_crossing_syn_agrees_on_ecn_and_a_plain_one_of_ours_does_not),
+        cmocka_unit_test(the_timestamp_of_the_answer_that_was_taken_up_may_be_echoed),
+        cmocka_unit_test(an_end_that_is_forgotten_may_still_answer_what_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

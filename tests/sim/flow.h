@@ -27,6 +27,8 @@ struct opening {
     uint32_t irs;
     uint32_t instance;
     uint32_t peer_instance;
+    uint32_t tsval; /* the first: nothing older can be an echo of it */
+    bool ecn;       /* a passive end's answer granted it */
 };
 
 /* A SYN that came to this end. */
@@ -71,7 +73,8 @@ struct half {
     bool sack_on;
     bool scale_on;
     bool ecn_on;
-    uint8_t offered; /* options of the own SYN or SYN-ACK */
+    bool sent_plain_syn; /* one that did not ask for ECN */
+    uint8_t offered;     /* options of the own SYN or SYN-ACK */
     uint8_t wscale;
     uint8_t peer_wscale;
     uint16_t mss;
@@ -79,6 +82,7 @@ struct half {
     uint16_t syn_window;
     uint16_t syn_flags;
     uint32_t instances; /* openings so far */
+    uint32_t opened_by; /* active: the run's connection whose SYN it was */
     struct opening now;
     struct opening before[FLOW_OPENINGS]; /* of the same wait, newest last */
     uint8_t before_count;
@@ -89,7 +93,6 @@ struct half {
     uint32_t ack_max;
     uint32_t edge_advertised;
     uint32_t edge_seen; /* right edge of the peer's, as received */
-    uint32_t tsval_first;
     uint32_t tsval_last;
     uint32_t urgent_last;
     uint32_t path_mtu; /* as ICMP told it; 0: not told */

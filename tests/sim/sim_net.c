@@ -124,13 +124,14 @@ static void send_icmp(struct sim *sim, uint32_t host, const uint8_t *bytes, uint
     deliver_at(sim, slot, sim->now_ns + sim->plan->settings[PLAN_delay_ns]);
 }
 
-/* Cuts a packet that may be cut into fragments that fit; all but the last carry nothing to judge.
- */
+/* Cuts a packet that may be cut into fragments that fit; all but the last carry nothing to judge,
+ * nor does that where the host refuses fragments. */
 static void send_fragments(struct sim *sim, uint32_t slot, uint32_t mtu, uint64_t at_ns)
 {
     struct slot whole = sim->slots[slot];
     uint32_t part = (mtu - PACKET_IP_BYTES) / 8 * 8;
     uint32_t bytes = whole.bytes - PACKET_IP_BYTES;
+    bool is_refused = (sim->plan->hosts[whole.host][HOST_features_off] & FWS_REASSEMBLY) != 0;
     for (uint32_t offset = 0; offset < bytes; offset += part) {
         uint32_t length = bytes - offset < part ? bytes - offset : part;
         bool is_last = offset + length == bytes;
@@ -145,7 +146,7 @@ static void send_fragments(struct sim *sim, uint32_t slot, uint32_t mtu, uint64_
         memcpy(of->data, header, sizeof(header));
         memcpy(of->data + PACKET_IP_BYTES, whole.data + PACKET_IP_BYTES + offset, length);
         of->host = whole.host;
-        of->damaged = !is_last;
+        of->damaged = !is_last || is_refused;
         of->checked = whole.checked;
         sim->totals.fragments++;
         deliver_at(sim, piece, at_ns);
@@ -201,7 +202,7 @@ bool net_is_safe(struct sim *sim, const struct slot *slot)
     }
     bool both = from->timestamps_on && (packet->options & PACKET_HAS_TIMESTAMPS);
     return both && !(packet->flags & (PACKET_RST | PACKET_SYN)) &&
-           seq_distance(packet->tsval, from->tsval_first) < 0; /* old by PAWS */
+           seq_distance(packet->tsval, from->now.tsval) < 0; /* old by PAWS */
 }
 
 /* Finds the fault that the plan has for this packet, if any. */

@@ -110,12 +110,16 @@ static uint32_t owner_of(struct sim *sim, const struct fws_info *info)
     }
     const struct flow *flow = &sim->checker.table.flows[ref.flow];
     const struct half *own = &flow->half[ref.side];
-    bool is_present = own->now.peer_instance == flow->half[1 - ref.side].now.instance;
-    if (!is_present || own->forgotten || ref.side != 1 || sim->conns[flow->conn].app[1].used) {
+    const struct half *opener = &flow->half[1 - ref.side];
+    bool is_present =
+        own->now.peer_instance == opener->now.instance && opener->phase == HALF_ACTIVE;
+    if (!is_present || own->forgotten || ref.side != 1 ||
+        sim->conns[opener->opened_by].app[1].used) {
         sim->conns[flow->conn].excuses |= EXCUSE_FAULT;
         return FLOW_NONE;
     }
-    return flow->conn;
+    /* Not the flow's newest: that one may have given up before its SYN went out. */
+    return opener->opened_by;
 }
 
 void app_accept(struct sim *sim, uint32_t host, fws_handle listener)

@@ -72,14 +72,15 @@ void watch_before(struct sim *sim, const struct slot *slot, struct watch *watch)
 }
 
 /* A segment without SYN that makes a record: a SYN cookie came back. When it is not the answer to
- * the SYN-ACK of now, an old one did, and the checker cannot know what the record begins with. */
+ * the SYN-ACK of now, an old one did, and the checker cannot know what the record begins with. A
+ * cookie's record is established at once; one that is half-open was made by a SYN of this batch. */
 void watch_admit(struct sim *sim, const struct slot *slot, const struct watch *watch)
 {
     struct target target;
     struct fws_info info;
     if (watch->had_record || !target_of(sim, slot, &target) ||
         (slot->checked.packet.flags & (PACKET_SYN | PACKET_RST)) ||
-        !query(sim, target.flow, target.side, &info)) {
+        !query(sim, target.flow, target.side, &info) || info.state == FWS_STATE_SYN_RECEIVED) {
         return;
     }
     bool is_awaited = target.half->phase == HALF_PASSIVE && !target.half->confirmed &&

@@ -100,6 +100,51 @@ static void test_a_probe_for_our_address_is_answered_and_makes_no_entry(void **s
     assert_int_equal(f->ether.neighbour_count, 0);
 }
 
+/* RFC 5227 section 2.1.1: before an address is taken, whoever has it or wants it is told apart. */
+static void test_while_probing_an_answer_is_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+    ether_probe(&f->ether, OURS);
+    expect_arp(f, &all, &(struct wire_arp){.operation = WIRE_ARP_REQUEST, .target_ip = OURS});
+    receive_reply(f, PEER, &peer_mac);
+    assert_int_equal(f->ether.conflict_address, 0);
+    receive_reply(f, OURS, &other_mac);
+    assert_int_equal(f->ether.conflict_address, OURS);
+    assert_mac(&f->ether.conflict_mac, &other_mac);
+}
+
+static void test_while_probing_a_probe_for_the_same_is_a_conflict_and_nobody_is_answered(
+    void **state)
+{
+    struct fixture *f = *state;
+    ether_probe(&f->ether, OURS);
+    fetch(f);
+    receive_request(f, PEER, OURS);
+    expect_nothing(f);
+    assert_int_equal(counted(f, ETHER_COUNTER_arp_conflicts), 0);
+    receive_request(f, 0, OURS);
+    expect_nothing(f);
+    assert_int_equal(f->ether.conflict_address, OURS);
+    assert_mac(&f->ether.conflict_mac, &peer_mac);
+    ether_announce(&f->ether, OURS);
+    fetch(f);
+    receive_request(f, 0, OURS);
+    fetch(f);
+    assert_int_equal(f->frame_bytes, WIRE_ETHER_BYTES + WIRE_ARP_BYTES);
+    assert_int_equal(counted(f, ETHER_COUNTER_arp_conflicts), 1);
+}
+
+/* Of several workers on one address one answers, and all learn. */
+static void test_a_silent_host_learns_who_asks_and_does_not_answer(void **state)
+{
+    struct fixture *f = *state;
+    f->ether.config.silent = true;
+    receive_request(f, PEER, OURS);
+    expect_nothing(f);
+    assert_int_equal(f->ether.neighbour_count, 1);
+    assert_int_equal(send_marked(f, PEER, 1), ETHER_SEND);
+}
+
 static void test_our_own_frames_and_impossible_senders_are_ignored(void **state)
 {
     struct fixture *f = *state;
@@ -201,6 +246,9 @@ int main(void)
         TEST(test_a_gratuitous_packet_updates_what_is_known),
         TEST(test_who_claims_an_address_of_ours_is_counted_and_not_believed),
         TEST(test_a_probe_for_our_address_is_answered_and_makes_no_entry),
+        TEST(test_while_probing_an_answer_is_a_conflict),
+        TEST(test_while_probing_a_probe_for_the_same_is_a_conflict_and_nobody_is_answered),
+        TEST(test_a_silent_host_learns_who_asks_and_does_not_answer),
         TEST(test_our_own_frames_and_impossible_senders_are_ignored),
         TEST(test_only_ipv4_frames_for_our_station_become_packets),
         TEST(test_truncated_frames_are_counted),

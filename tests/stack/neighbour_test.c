@@ -96,14 +96,14 @@ static void test_a_silent_neighbour_is_asked_thrice_a_second_apart_and_given_up(
 static void test_of_too_many_waiting_packets_the_oldest_is_dropped(void **state)
 {
     struct fixture *f = *state;
-    for (uint8_t i = 0; i < ETHER_WAITING_MAX + 5; i++) {
-        assert_int_equal(send_marked(f, PEER, i), ETHER_WAITS);
+    for (uint32_t i = 0; i < ETHER_WAITING_MAX + 5; i++) {
+        assert_int_equal(send_marked(f, PEER, (uint8_t)i), ETHER_WAITS);
     }
     assert_int_equal(counted(f, ETHER_COUNTER_packets_queue_full), 5);
     expect_request(f, PEER);
     receive_reply(f, PEER, &peer_mac);
-    for (uint8_t i = 5; i < ETHER_WAITING_MAX + 5; i++) {
-        expect_packet(f, &peer_mac, i);
+    for (uint32_t i = 5; i < ETHER_WAITING_MAX + 5; i++) {
+        expect_packet(f, &peer_mac, (uint8_t)i);
     }
     expect_nothing(f);
 }

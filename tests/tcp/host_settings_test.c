@@ -83,13 +83,26 @@ static void a_time_too_long_for_the_clock_counts_as_the_longest(void **state)
     f.options.user_timeout_ns = UINT64_MAX / 2;
     f.options.keep_alive = 1;
     f.options.keep_alive_idle_ns = UINT64_MAX / 2;
+    f.options.keep_alive_interval_ns = UINT64_MAX / 2;
+    f.options.fin_wait_2_ns = UINT64_MAX / 2;
     established(&f);
     struct fws_options told = {.size = sizeof told};
     assert_int_equal(fws_get_options(f.host, f.conn, &told), 0);
     assert_int_equal(told.user_timeout_ns, (uint64_t)INT32_MAX * MS);
-    fixture_pass(&f, 86400u * SEC);
-    RECV_NOTHING(&f);
+    assert_true(told.keep_alive_idle_ns < (uint64_t)INT32_MAX * MS);
+    assert_true(told.fin_wait_2_ns < (uint64_t)INT32_MAX * MS);
+    assert_true(fixture_wait(&f, 24u * 86400u * SEC) == UINT64_MAX);
     STATE(&f, FWS_STATE_ESTABLISHED);
+    assert_true(fixture_wait(&f, 86400u * SEC) != UINT64_MAX); /* a probe */
+    RECV(&f, .flags = ACK, .seq = 0, .ack = 1);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    assert_int_equal(fws_close(f.host, f.conn), 0);
+    RECV(&f, .flags = FIN | ACK, .seq = 1, .ack = 1);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 2);
+    fixture_pass(&f, 24u * 86400u * SEC);
+    STATE(&f, FWS_STATE_FIN_WAIT_2);
+    fixture_pass(&f, 86400u * SEC);
+    STATE(&f, FWS_STATE_NONE);
     fixture_end(&f);
 }
 

@@ -505,6 +505,23 @@ static void a_closed_listener_resets_those_that_wait(void **state)
     fixture_end(&f);
 }
 
+static void a_close_with_unread_data_behind_our_fin_sends_a_reset_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* SHLD-3, section 3.6.1 */
+    established(&f);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 1, .data = "abc", .bytes = 3);
+    fixture_drain(&f);
+    assert_int_equal(fws_shutdown(f.host, f.conn), 0);
+    RECV(&f, .flags = FIN | ACK, .seq = 1, .ack = 5);
+    STATE(&f, FWS_STATE_LAST_ACK);
+    assert_int_equal(fws_close(f.host, f.conn), 0);
+    RECV(&f, .flags = RST, .seq = 2);
+    STATE(&f, FWS_STATE_NONE);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_reset_tells_the_application_and_a_fin_does_too),
         cmocka_unit_test(a_reset_may_carry_data),
         cmocka_unit_test(a_closed_listener_resets_those_that_wait),
+        cmocka_unit_test(a_close_with_unread_data_behind_our_fin_sends_a_reset_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,16 @@ static void soft_errors_are_told_and_do_not_abort(void **state)
         STATE(&f, FWS_STATE_ESTABLISHED);
         assert_true(fixture_info(&f).soft_error < 0);
         assert_int_equal(fixture_info(&f).error, 0);
-        SEND(&f, .flags = ACK, .seq = 1, .ack = 11);
+        struct fws_event events[4];
+        assert_int_equal(fws_poll(f.host, events, 4), 1);
+        assert_int_equal(events[0].ready & (FWS_TROUBLE | FWS_ERROR), FWS_TROUBLE);
+        assert_int_equal(fws_poll(f.host, events, 4), 0);
+        send_icmp(&f, rows[i][0], rows[i][1], 0, 0); /* again, and read meanwhile */
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = "abc", .bytes = 3);
+        assert_int_equal(fixture_read_all(&f), 3);
+        assert_int_equal(fws_poll(f.host, events, 4), 1);
+        SEND(&f, .flags = ACK, .seq = 4, .ack = 11);
+        assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
         STATE(&f, FWS_STATE_ESTABLISHED);
         fixture_end(&f);
     }
@@ -377,6 +386,132 @@ static void challenge_acks_keep_a_limit_that_is_not_the_same_each_second(void **
     fixture_end(&f);
 }
 
+static void a_packet_with_a_source_route_is_refused_and_counted(void **state)
+{
+    (void)state;
+    static const uint8_t rows[][8] = {
+        {131, 7, 4, 10, 2, 0, 1, 0}, /* loose: RFC 7126 section 4.3 */
+        {1, 137, 7, 8, 10, 2, 0, 1}, /* strict, and all of it travelled: section 4.4 */
+    };
+    struct fixture f;
+    fixture_init(&f);
+    established(&f);
+    for (size_t i = 0; i < TABLE_COUNT(rows); i++) {
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = "a", .bytes = 1, .ip_options = rows[i],
+             .ip_options_bytes = 8);
+        RECV_NOTHING(&f);
+    }
+    assert_int_equal(fixture_read_all(&f), 0);
+    assert_int_equal(fixture_counter(&f, "packets_source_routed"), 2);
+    fixture_end(&f);
+}
+
+static void errors_about_a_half_open_connection_end_it_only_when_they_are_hard(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* section 3.9.2.2, SHLD-26; RFC 5461 */
+    syn_received(&f);
+    send_icmp(&f, UNREACHABLE, 1, 0, 0);
+    send_icmp(&f, TIME_EXCEEDED, 0, 0, 0);
+    send_icmp(&f, UNREACHABLE, 4, 600, 0);
+    assert_int_equal(fixture_counter(&f, "icmp_soft"), 3);
+    send_icmp(&f, UNREACHABLE, 3, 0, 1); /* not our SYN-ACK's number */
+    assert_int_equal(fixture_counter(&f, "icmp_ignored"), 1);
+    STATE(&f, FWS_STATE_SYN_RECEIVED);
+    send_icmp(&f, UNREACHABLE, 3, 0, 0);
+    STATE(&f, FWS_STATE_NONE);
+    RECV_NOTHING(&f);
+    assert_int_equal(fixture_counter(&f, "icmp_hard"), 1);
+    fixture_end(&f);
+}
+
+/* Hands in the part [start, end) of a datagram of 3000 bytes of `protocol`, whose bytes are `fill`.
+ */
+static void send_fragment(struct fixture *f, uint8_t protocol, uint32_t start, uint32_t end)
+{
+    uint8_t bytes[20 + 1480] = {0x45, 0, 0, 0, 0x12, 0x34, 0, 0, 64, protocol};
+    uint32_t length = 20u + end - start;
+    uint32_t field = start / 8u | (end < 3000 ? 0x2000u : 0u);
+    memset(bytes + 20, 5, end - start);
+    bytes[2] = (uint8_t)(length >> 8);
+    bytes[3] = (uint8_t)length;
+    bytes[6] = (uint8_t)(field >> 8);
+    bytes[7] = (uint8_t)field;
+    for (uint32_t i = 0; i < 4; i++) {
+        bytes[12 + i] = (uint8_t)(PEER_ADDRESS >> (24u - 8u * i));
+        bytes[16 + i] = (uint8_t)(HOST_ADDRESS_2 >> (24u - 8u * i));
+    }
+    uint16_t sum = packet_sum_finish(packet_sum(0, bytes, 20));
+    bytes[10] = (uint8_t)(sum >> 8);
+    bytes[11] = (uint8_t)sum;
+    fixture_send_raw(f, bytes, length);
+}
+
+static void the_source_of_a_datagram_that_never_came_whole_is_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 1122 section 3.3.2 */
+    fixture_start(&f);
+    send_fragment(&f, 6, 1480, 2960);
+    send_fragment(&f, 6, 0, 1480);
+    assert_in_range(fixture_wait(&f, 200u * SEC), 30u * SEC, 120u * SEC);
+    assert_true(fixture_fetch(&f) || f.has_pending);
+    assert_int_equal(f.last.protocol, 1);
+    assert_int_equal(f.last.source, HOST_ADDRESS_2);
+    assert_int_equal(f.last.target, PEER_ADDRESS);
+    const uint8_t *message = f.last.data;
+    assert_int_equal(f.last.bytes, 8 + 28);
+    assert_int_equal(message[0], TIME_EXCEEDED);
+    assert_int_equal(message[1], 1);
+    assert_int_equal(packet_sum_finish(packet_sum(0, message, 36)), 0);
+    assert_memory_equal(message + 4, "\0\0\0\0\x45", 5);
+    assert_int_equal(message[8 + 3], (uint8_t)1500);
+    assert_int_equal(message[8 + 6], 0x20); /* the first fragment, more to come */
+    assert_memory_equal(message + 28, "\5\5\5\5\5\5\5\5", 8);
+    f.has_pending = false;
+    RECV_NOTHING(&f);
+    assert_int_equal(fixture_counter(&f, "time_exceeded_sent"), 1);
+    fixture_end(&f);
+}
+
+/* Without the first fragment nothing can be quoted; an ICMP error (type 5 here) never is. */
+static void nobody_is_told_of_what_cannot_be_quoted_or_is_an_error_itself(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 1122 sections 3.3.2 and 3.2.2 */
+    fixture_start(&f);
+    send_fragment(&f, 6, 1480, 2960);
+    send_fragment(&f, 1, 0, 1480);
+    assert_true(fixture_wait(&f, 200u * SEC) == UINT64_MAX);
+    assert_int_equal(fixture_counter(&f, "datagrams_expired"), 2);
+    fixture_end(&f);
+}
+
+static void only_so_many_icmp_messages_wait(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    uint8_t bytes[64];
+    struct packet_icmp echo = {.source = PEER_ADDRESS,
+                               .target = HOST_ADDRESS_2,
+                               .type = 8,
+                               .body = (const uint8_t *)"ping",
+                               .body_bytes = 4};
+    send_fragment(&f, 6, 0, 1480);
+    for (uint32_t i = 0; i < 64; i++) {
+        fixture_send_raw(&f, bytes, packet_build_icmp(&echo, bytes));
+    }
+    fixture_pass(&f, 200u * SEC);
+    assert_int_equal(fixture_counter(&f, "time_exceeded_dropped"), 1);
+    assert_int_equal(fixture_drain(&f), 64);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +533,11 @@ int main(void)
         cmocka_unit_test(an_ack_outside_its_range_is_discarded_and_answered),
         cmocka_unit_test(a_segment_without_ack_is_dropped),
         cmocka_unit_test(challenge_acks_keep_a_limit_that_is_not_the_same_each_second),
+        cmocka_unit_test(a_packet_with_a_source_route_is_refused_and_counted),
+        cmocka_unit_test(errors_about_a_half_open_connection_end_it_only_when_they_are_hard),
+        cmocka_unit_test(the_source_of_a_datagram_that_never_came_whole_is_told),
+        cmocka_unit_test(nobody_is_told_of_what_cannot_be_quoted_or_is_an_error_itself),
+        cmocka_unit_test(only_so_many_icmp_messages_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

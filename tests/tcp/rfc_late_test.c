@@ -184,6 +184,114 @@ static void a_fin_waits_for_no_window(void **state)
     fixture_end(&f);
 }
 
+static void the_window_of_a_syn_ack_that_crosses_counts_bytes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 7323 section 2.2 */
+    f.peer_window_scaling = true;
+    f.peer_window_scale = 7;
+    syn_received_simultaneous(&f);
+    f.window = 1000;
+    SEND(&f, .flags = SYN | ACK, .ack = 1, .mss = MSS, .has_window_scale = true, .window_scale = 7);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    assert_int_equal(fixture_info(&f).snd_wnd, 1000);
+    fixture_drain(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    assert_int_equal(fixture_info(&f).snd_wnd, 1000u << 7);
+    fixture_end(&f);
+}
+
+/* Before the first ACK went out, Last.ACK.sent is what the SYN-ACK says: beyond a gap nothing is
+ * echoed, in order it is. */
+static void a_timestamp_beyond_a_gap_is_not_echoed_right_behind_the_syn_ack(void **state)
+{
+    (void)state;
+    for (uint32_t half = 0; half < 2; half++) {
+        struct fixture f;
+        fixture_init(&f); /* RFC 7323 section 4.3 */
+        f.config.iss_offset = half << 31;
+        syn_sent(&f);
+        SEND(&f, .flags = SYN | ACK, .ack = 1, .mss = MSS, .has_timestamp = true, .ts_val = f.clock,
+             .ts_ecr = f.ts_recent);
+        SEND(&f, .flags = ACK, .seq = 500, .ack = 1, .data = zeros, .bytes = 10,
+             .has_timestamp = true, .ts_val = f.clock + 5u, .ts_ecr = f.ts_recent);
+        assert_true(fixture_fetch(&f));
+        assert_int_equal(f.last.ts_ecr, f.clock);
+        fixture_end(&f);
+    }
+}
+
+static void a_reset_whose_data_alone_reaches_the_window_is_dropped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* 3.10.7.4 second: "the sequence number is outside": no challenge */
+    established(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = zeros, .bytes = 100);
+    fixture_wait(&f, 500u * MS);
+    fixture_drain(&f);
+    SEND(&f, .flags = RST, .seq = 51, .data = zeros, .bytes = 100);
+    RECV_NOTHING(&f);
+    SEND(&f, .flags = RST, .seq = 102, .data = zeros, .bytes = 100);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 101);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    fixture_end(&f);
+}
+
+/* A host that slept, as a suspended machine does: times in records have 32 bits of milliseconds. */
+static void what_is_due_after_a_long_sleep_is_not_taken_for_the_future(void **state)
+{
+    (void)state;
+    static const uint32_t days[] = {20, 26, 40, 60, 120};
+    for (size_t i = 0; i < TABLE_COUNT(days); i++) {
+        struct fixture f;
+        fixture_init(&f);
+        time_wait(&f);
+        fixture_pass(&f, days[i] * 86400u * SEC);
+        STATE(&f, FWS_STATE_NONE);
+        fixture_end(&f);
+        fixture_init(&f);
+        syn_received(&f);
+        fixture_pass(&f, days[i] * 86400u * SEC);
+        fixture_drain(&f);
+        for (uint32_t k = 0; k < 8; k++) {
+            fixture_wait(&f, 200u * SEC);
+            fixture_drain(&f);
+        }
+        STATE(&f, FWS_STATE_NONE);
+        fixture_end(&f);
+        fixture_init(&f);
+        established(&f);
+        fixture_write(&f, 10);
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+        fixture_pass(&f, days[i] * 86400u * SEC); /* R2 counts retransmissions */
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+        fixture_end(&f);
+    }
+}
+
+static void a_reset_without_ack_echoes_no_timestamp(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 7323 section 3.2 */
+    established(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1, .data = zeros, .bytes = 10);
+    assert_int_equal(fws_close(f.host, f.conn), 0);
+    RECV(&f, .flags = RST, .seq = 1);
+    assert_true(f.last.has_timestamp);
+    assert_int_equal(f.last.ts_ecr, 0);
+    SEND(&f, .flags = ACK, .seq = 11, .ack = 7);
+    RECV(&f, .flags = RST, .seq = 7);
+    assert_int_equal(f.last.ts_ecr, 0);
+    SEND(&f, .flags = 0, .seq = 11);
+    assert_true(fixture_fetch(&f));
+    assert_int_equal(f.last.flags, RST | ACK);
+    assert_int_equal(f.last.ts_ecr, f.clock);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +306,11 @@ int main(void)
         cmocka_unit_test(a_syn_received_of_both_sides_is_sent_again_and_given_up),
         cmocka_unit_test(a_zero_window_in_time_wait_or_closing_does_not_matter),
         cmocka_unit_test(a_fin_waits_for_no_window),
+        cmocka_unit_test(the_window_of_a_syn_ack_that_crosses_counts_bytes),
+        cmocka_unit_test(a_timestamp_beyond_a_gap_is_not_echoed_right_behind_the_syn_ack),
+        cmocka_unit_test(a_reset_whose_data_alone_reaches_the_window_is_dropped),
+        cmocka_unit_test(what_is_due_after_a_long_sleep_is_not_taken_for_the_future),
+        cmocka_unit_test(a_reset_without_ack_echoes_no_timestamp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

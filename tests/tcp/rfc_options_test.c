@@ -309,6 +309,12 @@ static void paws_compares_across_the_wrap_and_expires_after_24_days(void **state
     SEND(&f, .flags = ACK, .seq = 4, .ack = 1, .data = "new", .bytes = 3, .has_timestamp = true,
          .ts_val = PEER_CLOCK, .ts_ecr = f.ts_recent);
     assert_int_equal(fixture_read_all(&f), 3);
+    fixture_wait(&f, SEC);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 7);
+    assert_int_equal(f.last.ts_ecr, PEER_CLOCK); /* it is TS.Recent from here on */
+    SEND(&f, .flags = ACK, .seq = 7, .ack = 1, .data = "old", .bytes = 3, .has_timestamp = true,
+         .ts_val = PEER_CLOCK - 1u, .ts_ecr = f.ts_recent);
+    assert_int_equal(fixture_read_all(&f), 0);
     fixture_end(&f);
 }
 

@@ -90,6 +90,38 @@ static void three_duplicate_acks_send_the_lost_segment_again_without_the_timer(v
     fixture_end(&f);
 }
 
+static void echoes_of_what_was_sent_again_in_vain_are_no_loss(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 6582 section 3.2 step 2 and section 4 */
+    f.peer_sack = false;
+    established_without_timestamps(&f);
+    send_flight(&f, 8);
+    assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = MSS);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 2u * MSS); /* the ACKs were late, no data lost */
+    fixture_drain(&f);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
+    fixture_drain(&f);
+    fixture_write(&f, 3u * MSS);
+    uint32_t sent = (uint32_t)fixture_drain(&f);
+    assert_true(sent >= 2);
+    for (uint32_t i = 0; i < 4; i++) {
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 8u * MSS);
+        while (fixture_fetch(&f)) {
+            assert_true(f.last.bytes == 0 || f.last.seq > 1u + 8u * MSS);
+        }
+    }
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 9u * MSS);
+    fixture_drain(&f);
+    for (uint32_t i = 0; i < 3; i++) {
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1u + 9u * MSS);
+    }
+    RECV(&f, .flags = ACK, .seq = 1u + 9u * MSS, .ack = 1, .bytes = MSS);
+    fixture_end(&f);
+}
+
 static void an_ack_with_data_or_another_window_is_no_duplicate(void **state)
 {
     (void)state;
@@ -397,6 +429,82 @@ static void an_echo_reduces_the_window_once_a_flight_and_is_answered_by_cwr(void
     fixture_end(&f);
 }
 
+static void ecn_is_agreed_on_by_both_ends_that_open_at_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.1 */
+    f.config.ecn = 1;
+    assert_int_equal(fixture_connect(&f), 0);
+    RECV(&f, .flags = SYN | ECE | CWR);
+    SEND(&f, .flags = SYN | ECE | CWR, .mss = 1460);
+    RECV(&f, .flags = SYN | ACK | ECE, .ack = 1);
+    fixture_end(&f);
+}
+
+static void a_syn_without_ecn_forbids_marks_but_not_their_echo(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.1: "has sent no non-ECN-setup SYN" */
+    f.config.ecn = 1;
+    f.config.features_off = FWS_DELAYED_ACK;
+    assert_int_equal(fixture_connect(&f), 0);
+    RECV(&f, .flags = SYN | ECE | CWR);
+    fixture_pass(&f, SEC + 10u * MS);
+    RECV(&f, .flags = SYN);
+    SEND(&f, .flags = SYN | ACK | ECE, .ack = 1, .mss = 1460); /* the answer to the first */
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
+    fixture_write(&f, 10);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 10);
+    assert_int_equal(f.last.tos & 3u, 0);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 11, .data = "marked", .bytes = 6, .tos = 3);
+    RECV(&f, .flags = ACK | ECE, .seq = 11, .ack = 7);
+    fixture_end(&f);
+}
+
+static void a_window_probe_is_not_ecn_capable(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 3168 section 6.1.6 */
+    established_with_ecn(&f);
+    SEND(&f, .flags = ACK | ZERO_WINDOW, .seq = 1, .ack = 1);
+    fixture_write(&f, 10);
+    RECV_NOTHING(&f);
+    assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = 1);
+    assert_int_equal(f.last.tos & ECN_MASK, 0);
+    fixture_end(&f);
+}
+
+/* Whatever reduced the window, the next new data says so, and echoes of the same flight reduce
+ * nothing more. */
+static void a_loss_is_answered_by_cwr_too(void **state)
+{
+    (void)state;
+    for (uint32_t by_timer = 0; by_timer < 2; by_timer++) {
+        struct fixture f;
+        fixture_init(&f); /* RFC 3168 section 6.1.2 */
+        established_with_ecn(&f);
+        send_flight(&f, 8);
+        if (by_timer) {
+            assert_true(fixture_wait(&f, 10u * SEC) != UINT64_MAX);
+        } else {
+            for (uint32_t i = 0; i < 3; i++) {
+                SEND(&f, .flags = ACK | ECE, .seq = 1, .ack = 1);
+            }
+        }
+        fixture_drain(&f);
+        SEND(&f, .flags = ACK | ECE, .seq = 1, .ack = 1u + 8u * MSS);
+        uint32_t cwnd = fixture_info(&f).cwnd;
+        fixture_write(&f, MSS);
+        RECV(&f, .flags = ACK | CWR, .seq = 1u + 8u * MSS, .ack = 1, .bytes = MSS);
+        assert_true(fixture_info(&f).cwnd >= cwnd);
+        fixture_end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +512,7 @@ int main(void)
         cmocka_unit_test(the_initial_window_is_kept_after_one_lost_syn_and_not_after_two),
         cmocka_unit_test(slow_start_grows_by_a_segment_for_each_that_is_acknowledged),
         cmocka_unit_test(three_duplicate_acks_send_the_lost_segment_again_without_the_timer),
+        cmocka_unit_test(echoes_of_what_was_sent_again_in_vain_are_no_loss),
         cmocka_unit_test(an_ack_with_data_or_another_window_is_no_duplicate),
         cmocka_unit_test(a_partial_ack_sends_the_next_hole_at_once),
         cmocka_unit_test(sack_is_used_only_where_both_permit_it),
@@ -418,6 +527,10 @@ int main(void)
         cmocka_unit_test(only_new_data_is_sent_as_ecn_capable),
         cmocka_unit_test(a_mark_is_echoed_until_cwr),
         cmocka_unit_test(an_echo_reduces_the_window_once_a_flight_and_is_answered_by_cwr),
+        cmocka_unit_test(ecn_is_agreed_on_by_both_ends_that_open_at_once),
+        cmocka_unit_test(a_syn_without_ecn_forbids_marks_but_not_their_echo),
+        cmocka_unit_test(a_window_probe_is_not_ecn_capable),
+        cmocka_unit_test(a_loss_is_answered_by_cwr_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

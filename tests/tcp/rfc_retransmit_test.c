@@ -34,17 +34,18 @@ static void the_rto_follows_the_rtt_as_rfc_6298_says(void **state)
     struct fixture f;
     fixture_init(&f); /* MUST-18 */
     f.config.rto_min_ns = MS;
-    established_without_timestamps(&f);
-    fixture_write(&f, DATA);
-    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = DATA);
-    acknowledge_after(&f, 400u * MS, 1 + DATA);
+    f.peer_timestamps = false;
+    syn_sent(&f);
+    fixture_pass(&f, 400u * MS);
+    SEND(&f, .flags = SYN | ACK, .ack = 1); /* the SYN is the first sample */
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
     struct fws_info info = fixture_info(&f);
     assert_in_range(info.srtt_ns, 399u * MS, 401u * MS); /* (2.2) */
     assert_in_range(info.rttvar_ns, 199u * MS, 201u * MS);
     assert_in_range(info.rto_ns, 1195u * MS, 1205u * MS);
     fixture_write(&f, DATA);
-    RECV(&f, .flags = ACK, .seq = 1 + DATA, .ack = 1, .bytes = DATA);
-    acknowledge_after(&f, 240u * MS, 1 + 2u * DATA);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = DATA);
+    acknowledge_after(&f, 240u * MS, 1 + DATA);
     info = fixture_info(&f);
     /* (2.3): RTTVAR = 3/4 200 + 1/4 160 = 190; SRTT = 7/8 400 + 1/8 240 = 380 */
     assert_in_range(info.srtt_ns, 378u * MS, 382u * MS);
@@ -274,19 +275,60 @@ static void the_user_timeout_counts_from_when_data_waits_before_a_closed_window(
     fixture_end(&f);
 }
 
-static void delivery_trouble_can_be_learnt_before_the_end(void **state)
+/* Takes the events there are; returns whether one told of trouble. */
+static bool trouble_is_told(struct fixture *f)
+{
+    struct fws_event event;
+    bool is_told = false;
+    while (fws_poll(f->host, &event, 1) > 0) {
+        is_told = is_told || (event.ready & FWS_TROUBLE) != 0;
+    }
+    return is_told;
+}
+
+static void delivery_trouble_is_told_at_the_third_retransmission(void **state)
 {
     (void)state;
     struct fixture f;
-    fixture_init(&f); /* SHLD-9, SHLD-10, MUST-47: by asking */
+    fixture_init(&f); /* SHLD-9, SHLD-10, MUST-47 */
     established(&f);
     fixture_write(&f, DATA);
-    for (int i = 0; i < 5; i++) {
-        fixture_wait(&f, 100u * SEC);
+    fixture_drain(&f);
+    for (uint32_t i = 1; i <= 6; i++) {
+        assert_true(fixture_wait(&f, 100u * SEC) != UINT64_MAX);
+        fixture_drain(&f);
+        assert_int_equal(fixture_info(&f).retransmits, i);
+        assert_int_equal(trouble_is_told(&f), i == 3);
+        assert_int_equal((fws_ready(f.host, f.conn) & FWS_TROUBLE) != 0, i >= 3);
+    }
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1 + DATA);
+    assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
+    assert_false(trouble_is_told(&f));
+    fixture_write(&f, DATA);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(fixture_wait(&f, 200u * SEC) != UINT64_MAX);
         fixture_drain(&f);
     }
-    assert_in_range(fixture_info(&f).retransmits, 3, 5);
+    assert_true(trouble_is_told(&f));
+    fixture_end(&f);
+}
+
+static void trouble_with_the_syn_is_told_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* MUST-22, SHLD-9 */
+    syn_sent(&f);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
+        assert_true(fixture_wait(&f, 100u * SEC) != UINT64_MAX);
+        RECV(&f, .flags = SYN);
+    }
+    assert_true(trouble_is_told(&f));
+    SEND(&f, .flags = SYN | ACK, .ack = 1);
     STATE(&f, FWS_STATE_ESTABLISHED);
+    assert_int_equal(fws_ready(f.host, f.conn) & FWS_TROUBLE, 0);
     fixture_end(&f);
 }
 
@@ -398,6 +440,86 @@ static void a_keep_alive_probe_is_answered(void **state)
     fixture_end(&f);
 }
 
+static void the_syn_is_the_first_sample_unless_it_was_sent_twice(void **state)
+{
+    (void)state;
+    for (uint32_t again = 0; again < 2; again++) {
+        struct fixture f;
+        fixture_init(&f); /* RFC 6298 (2.2), section 3 */
+        f.peer_timestamps = false;
+        syn_sent(&f);
+        if (again) {
+            fixture_pass(&f, SEC + 10u * MS);
+            RECV(&f, .flags = SYN);
+        }
+        fixture_pass(&f, 120u * MS);
+        SEND(&f, .flags = SYN | ACK, .ack = 1);
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
+        assert_int_equal(fixture_info(&f).srtt_ns, again ? 0 : 120u * MS);
+        fixture_pass(&f, 10u * SEC); /* idle: no round trip */
+        fixture_write(&f, DATA);
+        RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = DATA);
+        acknowledge_after(&f, 120u * MS, 1 + DATA);
+        assert_int_equal(fixture_info(&f).srtt_ns, 120u * MS);
+        fixture_end(&f);
+    }
+}
+
+static void the_syn_ack_is_the_first_sample_unless_it_was_sent_twice(void **state)
+{
+    (void)state;
+    for (uint32_t kind = 0; kind < 4; kind++) { /* once; timer; SYN again; a cookie */
+        struct fixture f;
+        fixture_init(&f); /* RFC 6298 (2.2), section 3 */
+        f.peer_timestamps = false;
+        f.config.syn_cookies = kind == 3 ? FWS_COOKIES_ALWAYS : FWS_COOKIES_AUTO;
+        listening(&f);
+        SEND(&f, .flags = SYN, .mss = 1460);
+        RECV(&f, .flags = SYN | ACK, .ack = 1);
+        if (kind == 1) {
+            fixture_wait(&f, 2u * SEC);
+            RECV(&f, .flags = SYN | ACK, .ack = 1);
+        } else if (kind == 2) {
+            SEND(&f, .flags = SYN, .mss = 1460);
+            RECV(&f, .flags = SYN | ACK, .ack = 1);
+        }
+        fixture_pass(&f, 120u * MS);
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+        assert_int_equal(fws_accept(f.host, f.listener, &f.conn), 0);
+        assert_int_equal(fixture_info(&f).srtt_ns, kind == 0 ? 120u * MS : 0);
+        fixture_end(&f);
+    }
+}
+
+/* A round trip that outgrew the RTO: each segment is sent twice, so that none gives a sample. */
+static void the_backoff_stays_until_a_segment_that_was_sent_once_is_acknowledged(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 6298 section 5, Karn: MUST-18 */
+    established_without_timestamps(&f);
+    fixture_write(&f, DATA);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = DATA);
+    assert_in_range(fixture_wait(&f, 2u * SEC), 200u * MS, 200u * MS + TICK);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1, .bytes = DATA);
+    acknowledge_after(&f, 150u * MS, 1 + DATA);
+    fixture_write(&f, DATA);
+    RECV(&f, .flags = ACK, .seq = 1 + DATA, .ack = 1, .bytes = DATA);
+    assert_in_range(fixture_wait(&f, 2u * SEC), 400u * MS, 400u * MS + TICK);
+    RECV(&f, .flags = ACK, .seq = 1 + DATA, .ack = 1, .bytes = DATA);
+    acknowledge_after(&f, 50u * MS, 1 + 2 * DATA);
+    fixture_write(&f, DATA);
+    RECV(&f, .flags = ACK, .seq = 1 + 2 * DATA, .ack = 1, .bytes = DATA);
+    acknowledge_after(&f, 450u * MS, 1 + 3 * DATA);
+    assert_true(fixture_info(&f).srtt_ns > 50u * MS);
+    fixture_write(&f, DATA);
+    RECV(&f, .flags = ACK, .seq = 1 + 3 * DATA, .ack = 1, .bytes = DATA);
+    uint64_t rto = fixture_info(&f).rto_ns;
+    assert_in_range(fixture_wait(&f, 5u * SEC), rto, rto + TICK);
+    assert_true(rto < 1600u * MS);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,13 +537,17 @@ int main(void)
         cmocka_unit_test(the_user_timeout_of_a_connection_aborts_it),
         cmocka_unit_test(a_user_timeout_stands_instead_of_the_count),
         cmocka_unit_test(the_user_timeout_counts_from_when_data_waits_before_a_closed_window),
-        cmocka_unit_test(delivery_trouble_can_be_learnt_before_the_end),
+        cmocka_unit_test(delivery_trouble_is_told_at_the_third_retransmission),
+        cmocka_unit_test(trouble_with_the_syn_is_told_too),
         cmocka_unit_test(keep_alive_is_off_by_default),
         cmocka_unit_test(keep_alive_probes_an_idle_connection_after_two_hours),
         cmocka_unit_test(keep_alive_waits_for_silence_and_its_interval_can_be_set),
         cmocka_unit_test(keep_alive_gives_up_only_after_several_probes),
         cmocka_unit_test(keep_alive_can_be_switched_while_the_connection_lives),
         cmocka_unit_test(a_keep_alive_probe_is_answered),
+        cmocka_unit_test(the_syn_is_the_first_sample_unless_it_was_sent_twice),
+        cmocka_unit_test(the_syn_ack_is_the_first_sample_unless_it_was_sent_twice),
+        cmocka_unit_test(the_backoff_stays_until_a_segment_that_was_sent_once_is_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,7 @@ static void test_events_queued_by_calls_do_not_wait(void **state)
 static void test_connections_are_counted_from_start_to_closed(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_loopback(rig);
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, NULL);
     struct rig_conn *client = rig_connect(rig, NULL, &address, NULL);
@@ -191,7 +192,6 @@ static void test_the_transport_tells_its_turns_engine_and_memory(void **state)
 {
     struct rig *rig = *state;
     struct hist *turns = malloc(sizeof(*turns));
-    struct tcp_state_counts counts;
     assert_non_null(turns);
     rig_open(rig, 0);
     for (unsigned i = 0; i < 10; i++) {
@@ -203,7 +203,9 @@ static void test_the_transport_tells_its_turns_engine_and_memory(void **state)
     assert_int_equal(rig_counter(rig, "polls"), 10);
     assert_int_equal(transport_engine_of(rig->transport), rig->variant->engine);
     assert_true(transport_memory_bytes(rig->transport) > 0);
-    assert_int_equal(transport_census(rig->transport, &counts), -ENOTSUP);
+    bool is_stack = rig->variant->engine == TRANSPORT_STACK;
+    struct tcp_state_counts counts;
+    assert_int_equal(transport_census(rig->transport, &counts, NULL), is_stack ? 0 : -ENOTSUP);
 }
 
 static void test_a_feature_that_is_forced_off_is_not_used(void **state)
@@ -212,7 +214,7 @@ static void test_a_feature_that_is_forced_off_is_not_used(void **state)
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
     rig_open(rig, 0);
     size_t count = transport_features(rig->transport, features, TRANSPORT_FEATURES_MAX);
-    assert_true(count > 0);
+    assert_true(count > 0 || rig->variant->engine == TRANSPORT_STACK);
     for (size_t i = 0; i < count; i++) {
         uint64_t bit = transport_feature_find(features[i].name);
         assert_true(bit != 0);
@@ -227,6 +229,7 @@ static void test_a_feature_that_is_forced_off_is_not_used(void **state)
 static void test_a_thousand_connections_leave_nothing_behind(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_loopback(rig);
     rig_open(rig, 4);
     struct endpoint address = rig_listen(rig, NULL);
     uint32_t descriptors = descriptor_count();
@@ -246,7 +249,10 @@ static void test_a_thousand_connections_leave_nothing_behind(void **state)
         memory = i == 10 ? transport_memory_bytes(rig->transport) : memory;
     }
     assert_int_equal(descriptor_count(), descriptors);
-    assert_int_equal(transport_memory_bytes(rig->transport), memory);
+    /* The stack's index grows by cache lines with how many TIME_WAITs of a millisecond overlap: far
+     * less than a record for each connection would be. */
+    uint64_t slack = rig->variant->engine == TRANSPORT_STACK ? 16384 : 0;
+    assert_in_range(transport_memory_bytes(rig->transport), memory, memory + slack);
 }
 
 int main(void)

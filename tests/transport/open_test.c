@@ -34,8 +34,8 @@ static void expect_failed(struct rig *rig, struct rig_conn *conn, enum transport
 static void test_the_peer_sees_the_planned_source(void **state)
 {
     struct rig *rig = *state;
-    struct endpoint source = endpoint_of("127.0.0.2:23456");
-    struct endpoint address = rig_loopback(0);
+    struct endpoint source = rig_own_end(rig, 2, 23456);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     struct rig_conn *conn = rig_connect(rig, &source, &address, NULL);
@@ -51,9 +51,8 @@ static void test_the_peer_sees_the_planned_source(void **state)
 static void test_a_source_without_a_port_gets_one(void **state)
 {
     struct rig *rig = *state;
-    struct endpoint source = endpoint_of("127.0.0.3:1");
-    struct endpoint address = rig_loopback(0);
-    source.port = 0;
+    struct endpoint source = rig_own_end(rig, 3, 0);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     struct rig_conn *conn = rig_connect(rig, &source, &address, NULL);
@@ -69,8 +68,9 @@ static void test_a_source_without_a_port_gets_one(void **state)
 static void test_a_source_that_another_socket_holds_fails_in_setup(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct endpoint source = endpoint_of("127.0.0.2:20000");
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     int holder = peer_listen(&source);
@@ -84,8 +84,9 @@ static void test_a_source_that_another_socket_holds_fails_in_setup(void **state)
 static void test_a_4_tuple_in_use_fails_to_connect(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct endpoint source = endpoint_of("127.0.0.2:20000");
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     struct rig_conn *first = rig_connect(rig, &source, &address, NULL);
@@ -100,7 +101,7 @@ static void test_a_source_that_is_not_ours_fails_in_setup(void **state)
 {
     struct rig *rig = *state;
     struct endpoint source = endpoint_of("192.0.2.1:20000");
-    struct endpoint address = rig_loopback(7);
+    struct endpoint address = rig_peer_end(rig, 7);
     rig_open(rig, 0);
     struct rig_conn *conn = rig_connect(rig, &source, &address, NULL);
     expect_failed(rig, conn, TRANSPORT_PHASE_SETUP, EADDRNOTAVAIL);
@@ -109,7 +110,7 @@ static void test_a_source_that_is_not_ours_fails_in_setup(void **state)
 static void test_a_closed_port_refuses(void **state)
 {
     struct rig *rig = *state;
-    struct endpoint nobody = rig_loopback(9);
+    struct endpoint nobody = rig_peer_end(rig, 9);
     rig_open(rig, 0);
     struct rig_conn *conn = rig_connect(rig, NULL, &nobody, NULL);
     expect_failed(rig, conn, TRANSPORT_PHASE_CONNECT, ECONNREFUSED);
@@ -128,6 +129,7 @@ static void test_a_target_without_a_route_fails_to_connect(void **state)
 static void test_ipv6_listens_connects_and_echoes(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct transport_listen_options options = {.backlog = 8};
     struct endpoint address = endpoint_of("[::1]:1");
     struct failure failure;
@@ -150,7 +152,7 @@ static void test_listening_on_port_0_reports_the_port(void **state)
     struct endpoint first = rig_listen(rig, NULL);
     struct endpoint second = rig_listen(rig, NULL);
     assert_true(first.port != 0 && second.port != 0 && first.port != second.port);
-    int fd = peer_connect(&second);
+    int fd = peer_connect(rig, &second);
     RIG_UNTIL(rig, rig_accepted(rig) != NULL);
     assert_int_equal(rig_accepted(rig)->listener, 1);
     close(fd);
@@ -159,8 +161,9 @@ static void test_listening_on_port_0_reports_the_port(void **state)
 static void test_a_listener_address_in_use_says_so(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct transport_listen_options options = {.backlog = 8};
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     struct failure failure;
     uint32_t listener;
     char text[ENDPOINT_TEXT_MAX];
@@ -182,8 +185,8 @@ static void test_above_conns_max_accepting_waits_for_a_close(void **state)
     rig_open(rig, 3);
     struct endpoint address = rig_listen(rig, NULL);
     for (size_t i = 0; i < 5; i++) {
-        fds[i] = peer_connect(&address);
-        peer_send(fds[i], "ping", 4);
+        fds[i] = peer_connect(rig, &address);
+        peer_send(rig, fds[i], "ping", 4);
     }
     RIG_UNTIL(rig, rig->conn_count == 3);
     rig_poll_for(rig, 20);
@@ -195,7 +198,7 @@ static void test_above_conns_max_accepting_waits_for_a_close(void **state)
     }
     for (size_t i = 2; i < 5; i++) {
         RIG_UNTIL(rig, rig->conns[i].sent_bytes == 4);
-        peer_expect(fds[i], "ping", 4);
+        peer_expect(rig, fds[i], "ping", 4);
     }
     assert_int_equal(rig_counter(rig, "accept_no_record"), 0);
     assert_int_equal(rig_counter(rig, "accept_no_slot"), 0);
@@ -208,7 +211,7 @@ static void test_above_conns_max_connecting_is_refused(void **state)
 {
     struct rig *rig = *state;
     struct transport_conn_options options = {.close_how = TRANSPORT_CLOSE_PLAIN};
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     struct flow flow;
     uint64_t handle;
     rig_open(rig, 2);
@@ -246,8 +249,8 @@ static void test_without_descriptors_accepting_waits_and_does_not_spin(void **st
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, NULL);
     for (size_t i = 0; i < 3; i++) {
-        fds[i] = peer_connect(&address);
-        peer_send(fds[i], "ping", 4);
+        fds[i] = peer_connect(rig, &address);
+        peer_send(rig, fds[i], "ping", 4);
     }
     struct rlimit was = descriptors_exhaust();
     uint64_t syscalls = rig_counter(rig, "syscalls");
@@ -260,7 +263,7 @@ static void test_without_descriptors_accepting_waits_and_does_not_spin(void **st
     RIG_UNTIL(rig, rig->conn_count == 3);
     for (size_t i = 0; i < 3; i++) {
         RIG_UNTIL(rig, rig->conns[i].sent_bytes == 4);
-        peer_expect(fds[i], "ping", 4);
+        peer_expect(rig, fds[i], "ping", 4);
         close(fds[i]);
     }
 }
@@ -269,7 +272,7 @@ static void test_without_descriptors_connecting_is_refused_or_works(void **state
 {
     struct rig *rig = *state;
     struct transport_conn_options options = {.close_how = TRANSPORT_CLOSE_PLAIN};
-    struct flow flow = {.target = rig_loopback(0)};
+    struct flow flow = {.target = rig_peer_end(rig, 0)};
     struct rig_conn *first;
     rig_open(rig, 0);
     int listener = peer_listen(&flow.target);
@@ -292,13 +295,13 @@ static void test_deferred_accept_waits_for_data(void **state)
     struct transport_listen_options options = {.backlog = 8, .defer_accept_ns = 60 * NS_PER_SEC};
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, &options);
-    int fd = peer_connect(&address);
+    int fd = peer_connect(rig, &address);
     rig_poll_for(rig, 20);
     assert_null(rig_accepted(rig));
     for (unsigned i = 1; i <= 3; i++) {
-        peer_send(fd, "ping", 4);
+        peer_send(rig, fd, "ping", 4);
         RIG_UNTIL(rig, rig_accepted(rig) && rig_accepted(rig)->sent_bytes == 4 * i);
-        peer_expect(fd, "ping", 4);
+        peer_expect(rig, fd, "ping", 4);
     }
     close(fd);
     RIG_UNTIL(rig, rig_accepted(rig)->counts[TRANSPORT_PEER_FIN] == 1);
@@ -317,6 +320,7 @@ static void enable_fast_open(void)
 static void test_fast_open_connects_with_and_without_a_cookie(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct transport_listen_options listen_options = {.backlog = 8, .conn.fastopen = true};
     struct transport_conn_options options = {.fastopen = true};
     enable_fast_open();
@@ -339,11 +343,10 @@ static void test_listen_stop_refuses_new_and_keeps_old(void **state)
     struct endpoint address = peer_name(fd, true);
     transport_listen_stop(rig->transport);
     rig_poll_for(rig, 10);
-    struct rig_conn *refused = rig_connect(rig, NULL, &address, NULL);
-    expect_failed(rig, refused, TRANSPORT_PHASE_CONNECT, ECONNREFUSED);
-    peer_send(fd, "ping", 4);
+    assert_int_equal(peer_try_connect(rig, &address), -ECONNREFUSED);
+    peer_send(rig, fd, "ping", 4);
     RIG_UNTIL(rig, conn->sent_bytes == 4);
-    peer_expect(fd, "ping", 4);
+    peer_expect(rig, fd, "ping", 4);
     close(fd);
     struct transport_listen_options options = {.backlog = 8};
     struct failure failure;
@@ -428,6 +431,7 @@ static void *steered_second(void *argument)
 static void test_a_connection_goes_to_the_listener_of_its_cpu(void **state)
 {
     struct rig *rig = *state;
+    rig_needs_kernel(rig);
     struct cpu_list cpus;
     pthread_t thread;
     assert_int_equal(cpu_list_allowed(&cpus), 0);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "transport/rig_stack.h"
+#include "transport/veth.h"
 
 static struct rig_conn *conn_find(struct rig *rig, uint64_t handle)
 {
@@ -178,6 +180,9 @@ void rig_open_config(struct rig *rig, struct transport_config config)
     config.connects = true;
     config.handler = on_event;
     config.context = rig;
+    struct transport_stack_config stack =
+        rig->loops ? rig_stack_looped(&rig->router) : rig_stack_on_cable();
+    config.stack = &stack;
     if (transport_open(&rig->transport, &config, &failure) != 0) {
         fail_msg("%s", failure.text);
     }
@@ -191,21 +196,50 @@ void rig_open(struct rig *rig, uint32_t conns_max)
 void rig_close(struct rig *rig)
 {
     transport_destroy(rig->transport);
+    link_destroy(rig->router);
     rig->transport = NULL;
+    rig->router = NULL;
     rig->conn_count = 0;
     rig->held_count = 0;
     memset(rig->conns, 0, sizeof(rig->conns));
 }
 
-struct endpoint rig_loopback(uint16_t port)
+static bool is_stack(const struct rig *rig)
 {
-    return (struct endpoint){.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
+    return rig->variant->engine == TRANSPORT_STACK;
+}
+
+struct endpoint rig_own_end(const struct rig *rig, uint8_t last, uint16_t port)
+{
+    struct endpoint own = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, last}}, .port = port};
+    if (is_stack(rig)) {
+        own.ip.bytes[0] = 10;
+        own.ip.bytes[1] = rig->loops ? 10 : 9;
+    }
+    return own;
+}
+
+struct endpoint rig_peer_end(const struct rig *rig, uint16_t port)
+{
+    return rig_own_end(rig, 1, port);
+}
+
+void rig_needs_kernel(const struct rig *rig)
+{
+    if (is_stack(rig)) {
+        skip();
+    }
+}
+
+void rig_needs_loopback(struct rig *rig)
+{
+    rig->loops = is_stack(rig);
 }
 
 struct endpoint rig_listen(struct rig *rig, const struct transport_listen_options *options)
 {
     struct transport_listen_options plain = {.backlog = 64};
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_own_end(rig, is_stack(rig) ? 2 : 1, 0);
     struct failure failure;
     uint32_t listener;
     if (transport_listen(rig->transport, &address, options ? options : &plain, &listener,
@@ -245,10 +279,16 @@ void rig_check(const struct rig *rig)
     }
 }
 
+void rig_poll_until(struct rig *rig, uint64_t until_ns)
+{
+    rig_router_run(rig->router);
+    assert_int_equal(transport_poll(rig->transport, until_ns), 0);
+    rig_check(rig);
+}
+
 void rig_poll(struct rig *rig)
 {
-    assert_int_equal(transport_poll(rig->transport, clock_now_ns() + 5 * NS_PER_MS), 0);
-    rig_check(rig);
+    rig_poll_until(rig, clock_now_ns() + 5 * NS_PER_MS);
 }
 
 void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition)
@@ -331,7 +371,7 @@ int rig_open_accepted(struct rig *rig, struct rig_conn **accepted)
 {
     rig_open(rig, 0);
     struct endpoint address = rig_listen(rig, NULL);
-    int fd = peer_connect(&address);
+    int fd = peer_connect(rig, &address);
     RIG_UNTIL(rig, rig_accepted(rig) != NULL);
     *accepted = rig_accepted(rig);
     return fd;
@@ -340,7 +380,7 @@ int rig_open_accepted(struct rig *rig, struct rig_conn **accepted)
 int rig_open_connected(struct rig *rig, const struct transport_conn_options *options,
                        struct rig_conn **client)
 {
-    struct endpoint address = rig_loopback(0);
+    struct endpoint address = rig_peer_end(rig, 0);
     rig_open(rig, 0);
     int listener = peer_listen(&address);
     struct rig_conn *conn = rig_connect(rig, NULL, &address, options);
@@ -351,7 +391,7 @@ int rig_open_connected(struct rig *rig, const struct transport_conn_options *opt
     return fd;
 }
 
-uint64_t time_wait_count(void)
+uint64_t time_wait_count(struct rig *rig)
 {
     char line[256];
     uint64_t count = UINT64_MAX;
@@ -365,16 +405,20 @@ uint64_t time_wait_count(void)
     }
     fclose(file);
     assert_true(count != UINT64_MAX);
-    return count;
+    return rig->transport != NULL ? count + transport_lingering(rig->transport).time_wait : count;
 }
 
-void time_wait_expect(uint64_t count)
+void time_wait_expect(struct rig *rig, uint64_t count)
 {
-    for (uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS; time_wait_count() != count;) {
+    for (uint64_t end_ns = clock_now_ns() + RIG_PATIENCE_NS; time_wait_count(rig) != count;) {
         if (clock_now_ns() > end_ns) {
-            fail_msg("%" PRIu64 " TIME_WAIT, not %" PRIu64, time_wait_count(), count);
+            fail_msg("%" PRIu64 " TIME_WAIT, not %" PRIu64, time_wait_count(rig), count);
         }
-        usleep(1000);
+        if (is_stack(rig) && rig->transport != NULL) {
+            rig_poll(rig);
+        } else {
+            usleep(1000);
+        }
     }
 }
 
@@ -409,7 +453,7 @@ static int namespace_enter(void)
 static int test_setup(void **state)
 {
     const struct rig_variant *variant = *state;
-    if (namespace_enter() != 0) {
+    if (namespace_enter() != 0 || (variant->engine == TRANSPORT_STACK && veth_lay() != 0)) {
         return -1;
     }
     struct rig *rig = calloc(1, sizeof(*rig));
@@ -485,7 +529,9 @@ static size_t list_variants(struct rig_variant *variants)
     assert_int_equal(transport_open(&epoll, &config, &failure), 0);
     size_t count = add_variants(variants, 0, TRANSPORT_EPOLL, epoll);
     transport_destroy(epoll);
-    return add_variants(variants, count, TRANSPORT_URING, NULL);
+    count = add_variants(variants, count, TRANSPORT_URING, NULL);
+    variants[count++] = (struct rig_variant){.name = "stack", .engine = TRANSPORT_STACK};
+    return count;
 }
 
 int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
@@ -495,7 +541,7 @@ int rig_run(const char *name, const struct CMUnitTest *tests, size_t count)
         print_message("no network namespace can be made here: skipped\n");
         return 77;
     }
-    struct rig_variant variants[2 * (TRANSPORT_FEATURES_MAX + 1)];
+    struct rig_variant variants[2 * (TRANSPORT_FEATURES_MAX + 1) + 1];
     size_t variant_count = list_variants(variants);
     const char *only = getenv("FINWAIT_TEST_VARIANT");
     int failed = 0;

@@ -62,6 +62,8 @@ struct rig_conn {
 struct rig {
     const struct rig_variant *variant;
     struct transport *transport;
+    struct link *router; /* of the stack that is connected to itself; NULL: on the cable */
+    bool loops;          /* rig_needs_loopback was called */
     enum rig_mode mode;
     bool release_on_closed; /* in CLOSED's handler, what is held of the connection */
     bool tolerant;          /* the handler's calls may be refused: a random test */
@@ -84,7 +86,20 @@ void rig_open(struct rig *rig, uint32_t conns_max);
 void rig_open_config(struct rig *rig, struct transport_config config);
 void rig_close(struct rig *rig);
 
-/* Listens on 127.0.0.1 and a port of the system's choice. `options` may be NULL: a backlog of 64.
+/* The transport's own address number `last` (127.0.0.x, or 10.9.0.x on the stack's side of the
+ * cable: 2 to 9), and the kernel's on the other side, where peers are. */
+struct endpoint rig_own_end(const struct rig *rig, uint8_t last, uint16_t port);
+struct endpoint rig_peer_end(const struct rig *rig, uint16_t port);
+
+/* Skips the test where the engine is the stack: it is about what only a kernel has. */
+void rig_needs_kernel(const struct rig *rig);
+
+/* Says that the test connects the transport to itself, before it is opened. The stack is then on a
+ * link in memory whose router sends everything back. */
+void rig_needs_loopback(struct rig *rig);
+
+/* Listens on the first own address and a port of the system's choice. `options` may be NULL: a
+ * backlog of 64.
  */
 struct endpoint rig_listen(struct rig *rig, const struct transport_listen_options *options);
 
@@ -104,8 +119,9 @@ int rig_try_connect(struct rig *rig, const struct flow *flow,
     }
 void rig_wait(struct rig *rig, uint64_t end_ns, const char *condition);
 
-/* Polls once, for 5 ms at most. */
+/* Polls once, for 5 ms at most, or until `until_ns`. */
 void rig_poll(struct rig *rig);
+void rig_poll_until(struct rig *rig, uint64_t until_ns);
 
 /* Fails the test where the handler saw a rule broken. */
 void rig_check(const struct rig *rig);
@@ -137,26 +153,29 @@ int rig_open_connected(struct rig *rig, const struct transport_conn_options *opt
                        struct rig_conn **client);
 
 /* Raw sockets, blocking, with a receive time-out of RIG_PATIENCE_NS. They fail the test where a
- * call does. */
-struct endpoint rig_loopback(uint16_t port);
+ * call does. Where the transport is the other kernel half of what a call waits for, the stack is,
+ * it is polled meanwhile. */
 int peer_listen(struct endpoint *address);
 int peer_accept(int listener);
-int peer_connect(const struct endpoint *target);
-void peer_send(int fd, const void *data, size_t bytes);
-void peer_expect(int fd, const void *data, size_t bytes);
+int peer_connect(struct rig *rig, const struct endpoint *target);
+/* Connects and closes at once; returns 0 or -errno. */
+int peer_try_connect(struct rig *rig, const struct endpoint *target);
+void peer_send(struct rig *rig, int fd, const void *data, size_t bytes);
+void peer_expect(struct rig *rig, int fd, const void *data, size_t bytes);
 /* Receives once; returns recv's result, or -errno. */
-ssize_t peer_recv(int fd, void *data, size_t bytes);
+ssize_t peer_recv(struct rig *rig, int fd, void *data, size_t bytes);
 void peer_nonblocking(int fd);
 /* Closes with a reset. */
 void peer_reset(int fd);
-/* Waits until the other end's kernel has acknowledged all that was sent. */
-void peer_wait_delivered(int fd);
+/* Waits until the other end's kernel has acknowledged all that was sent; the stack acknowledges
+ * when it is polled, which this does not do. */
+void peer_wait_delivered(const struct rig *rig, int fd);
 struct endpoint peer_name(int fd, bool remote);
 
-/* Counts this namespace's TIME_WAIT records: /proc/net/sockstat. */
-uint64_t time_wait_count(void);
+/* Counts this namespace's TIME_WAIT records, /proc/net/sockstat, and the stack's. */
+uint64_t time_wait_count(struct rig *rig);
 /* Waits until there are so many: the last segments may be under way when a call returns. */
-void time_wait_expect(uint64_t count);
+void time_wait_expect(struct rig *rig, uint64_t count);
 /* Counts the process's descriptors. */
 uint32_t descriptor_count(void);
 

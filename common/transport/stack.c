@@ -1,0 +1,391 @@
+/* The stack engine: the loop, the listeners and the lists of connections that have something to do.
+ * See stack_engine.h for how it works. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "transport/stack_engine.h"
+
+/* In a handle's place as the host's user word; connections have their handle there. */
+#define TAG_LISTENER (UINT64_C(1) << SLAB_HANDLE_BITS)
+
+/* Where ports that the caller leaves to us begin; as Linux's ip_local_port_range. */
+#define PORT_FIRST 32768u
+#define PORT_LAST 60999u
+
+void stack_list_append(struct stack_list *list, struct stack_conn *conn)
+{
+    ASSERT(!conn->listed);
+    conn->listed = true;
+    conn->next = NULL;
+    if (list->head == NULL) {
+        list->head = conn;
+    } else {
+        list->tail->next = conn;
+    }
+    list->tail = conn;
+}
+
+static struct stack_conn *list_pop(struct stack_list *list)
+{
+    struct stack_conn *conn = list->head;
+    if (conn != NULL) {
+        list->head = conn->next;
+        conn->listed = false;
+    }
+    return conn;
+}
+
+/* Moves a whole list to the end of another. */
+static void list_splice(struct stack_list *to, struct stack_list *from)
+{
+    if (from->head == NULL) {
+        return;
+    }
+    if (to->head == NULL) {
+        to->head = from->head;
+    } else {
+        to->tail->next = from->head;
+    }
+    to->tail = from->tail;
+    from->head = NULL;
+}
+
+void stack_conn_enqueue(struct stack_engine *engine, struct stack_conn *conn)
+{
+    if (engine->running != conn && !conn->listed) {
+        stack_list_append(&engine->queue, conn);
+    }
+}
+
+void stack_retry_soon(struct stack_engine *engine)
+{
+    if (engine->retry_ns == CLOCK_NEVER) {
+        engine->retry_ns = engine->base.now_ns + STACK_RETRY_NS;
+    }
+}
+
+static void run_queue(struct stack_engine *engine)
+{
+    for (uint32_t runs = 0; runs < STACK_RUNS_PER_TURN; runs++) {
+        struct stack_conn *conn = list_pop(&engine->queue);
+        if (conn == NULL) {
+            return;
+        }
+        engine->turn_worked = true;
+        stack_conn_run(engine, conn);
+    }
+}
+
+/* Listens on the port given, or on a free one. */
+static int listen_host(struct stack_engine *engine, struct fws_endpoint *local,
+                       const struct transport_listen_options *options, fws_handle *listener)
+{
+    struct fws_options own =
+        stack_conn_options(engine, !options->conn.quickack_off, options->conn.close_how);
+    if (local->port != 0) {
+        return fws_listen(engine->host, local, options->backlog, &own, listener);
+    }
+    int rc = -EADDRINUSE;
+    for (uint32_t port = PORT_FIRST; port <= PORT_LAST && rc == -EADDRINUSE; port++) {
+        local->port = (uint16_t)port;
+        rc = fws_listen(engine->host, local, options->backlog, &own, listener);
+    }
+    return rc;
+}
+
+static int listen_failed(const struct endpoint *address, int error, struct failure *failure)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const char *why = error == EADDRINUSE      ? "the stack listens there already"
+                      : error == EADDRNOTAVAIL ? "it is not an address of the stack's"
+                                               : strerror(error);
+    return failure_set(failure, error, "cannot listen on %s: %s", endpoint_format(address, text),
+                       why);
+}
+
+static int engine_listen(struct transport *transport, struct endpoint *address,
+                         const struct transport_listen_options *options, uint32_t *listener,
+                         struct failure *failure)
+{
+    struct stack_engine *engine = stack_engine_of(transport);
+    struct fws_endpoint local = {.port = address->port};
+    char text[ENDPOINT_TEXT_MAX];
+    uint32_t index = engine->listener_count;
+    if (index == TRANSPORT_LISTENERS_MAX) {
+        return failure_set(failure, ENOSPC, "too many listeners: %u are the most",
+                           TRANSPORT_LISTENERS_MAX);
+    }
+    if (address->ip.family == AF_INET6) {
+        return failure_set(failure, EAFNOSUPPORT,
+                           "cannot listen on %s: the stack speaks IPv4 only, for now",
+                           endpoint_format(address, text));
+    }
+    if (stack_ip_of(&address->ip) != 0) {
+        local.addr.version = 4;
+        memcpy(local.addr.bytes, address->ip.bytes, sizeof(local.addr.bytes));
+    }
+    if (options->conn.fastopen) {
+        ENGINE_COUNT(transport, option_failed); /* RFC 7413: not in the stack */
+    }
+    fws_handle tcp;
+    int rc = listen_host(engine, &local, options, &tcp);
+    if (rc != 0) {
+        return listen_failed(address, -rc, failure);
+    }
+    (void)fws_set_user(engine->host, tcp, TAG_LISTENER | index);
+    engine->listeners[index] = (struct stack_listener){
+        .tcp = tcp, .defer_accept_ns = options->defer_accept_ns, .conn = options->conn};
+    engine->listener_count++;
+    address->port = local.port;
+    *listener = index;
+    return 0;
+}
+
+static void engine_listen_stop(struct transport *transport)
+{
+    struct stack_engine *engine = stack_engine_of(transport);
+    for (uint32_t i = 0; i < engine->listener_count; i++) {
+        struct stack_listener *listener = &engine->listeners[i];
+        if (listener->tcp != 0) {
+            (void)fws_close(engine->host, listener->tcp);
+        }
+        listener->tcp = 0;
+        listener->ready = false;
+    }
+}
+
+static void accept_some(struct stack_engine *engine, uint32_t index)
+{
+    struct stack_listener *listener = &engine->listeners[index];
+    for (uint32_t n = 0; n < STACK_ACCEPTS_PER_TURN && listener->ready; n++) {
+        fws_handle tcp;
+        if (engine->base.conns.live_count >= engine->base.config.conns_max) {
+            /* The connection stays in the backlog until one of ours closes. */
+            engine->accept_paused = true;
+            ENGINE_COUNT(&engine->base, accept_paused);
+            return;
+        }
+        if (fws_accept(engine->host, listener->tcp, &tcp) == 0) {
+            engine->turn_worked = true;
+            stack_conn_accepted(engine, tcp, index);
+        } else {
+            listener->ready = false;
+        }
+    }
+}
+
+static void accept_ready(struct stack_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+        accept_some(engine, i);
+    }
+}
+
+static bool can_accept(const struct stack_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+        if (engine->listeners[i].ready) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void handle_event(struct stack_engine *engine, const struct fws_event *event)
+{
+    if (event->user & TAG_LISTENER) {
+        struct stack_listener *listener = &engine->listeners[event->user & ~TAG_LISTENER];
+        listener->ready = listener->tcp != 0;
+        return;
+    }
+    struct stack_conn *conn = slab_get(&engine->base.conns, event->user);
+    if (conn == NULL || conn->base.closing) {
+        ENGINE_COUNT(&engine->base, stale_completion);
+        return;
+    }
+    conn->ready |= event->ready;
+    if (conn->state == STACK_CONN_CONNECTING || conn->state == STACK_CONN_SETUP) {
+        conn->error = -event->error;
+    }
+    if (!conn->listed) {
+        stack_conn_run(engine, conn);
+    }
+}
+
+/* Takes what the host has to tell, in a turn's bounds; what accepting brings up too. */
+static void handle_events(struct stack_engine *engine)
+{
+    struct fws_event events[STACK_EVENTS_PER_POLL];
+    size_t total = 0;
+    size_t count = STACK_EVENTS_PER_POLL;
+    while (count == STACK_EVENTS_PER_POLL && total < STACK_EVENTS_PER_TURN) {
+        count = fws_poll(engine->host, events, STACK_EVENTS_PER_POLL);
+        for (size_t i = 0; i < count; i++) {
+            handle_event(engine, &events[i]);
+        }
+        total += count;
+    }
+    engine->events_left = count == STACK_EVENTS_PER_POLL;
+    engine->turn_worked |= total > 0;
+    accept_ready(engine);
+}
+
+/* Puts on the queue what the last turn left, and what ran short when its time has come. */
+static void queue_leftovers(struct stack_engine *engine, uint64_t now_ns)
+{
+    list_splice(&engine->queue, &engine->later);
+    if (engine->retry_ns <= now_ns) {
+        engine->retry_ns = CLOCK_NEVER;
+        engine->accept_paused = false;
+        list_splice(&engine->queue, &engine->starved);
+    }
+}
+
+/* Tells whether a turn would find something to do without anything coming in. */
+static bool is_busy(const struct stack_engine *engine)
+{
+    return engine->queue.head != NULL || engine->later.head != NULL || engine->events_left ||
+           can_accept(engine);
+}
+
+/* Waits, unless there is something to do or the link is likely to have more. Returns 0 or -errno.
+ */
+static int wait_for_work(struct stack_engine *engine, bool busy, uint64_t until_ns, uint64_t now_ns)
+{
+    if (busy || is_busy(engine)) {
+        return 0;
+    }
+    if (engine->spin_left > 0) {
+        engine->spin_left--;
+        return 0;
+    }
+    return stack_pump_wait(engine, until_ns, now_ns);
+}
+
+/* Counts a turn for which nothing was there to do, and its time: what spinning costs, apart from
+ * what connections cost. */
+static void note_turn(struct stack_engine *engine, uint64_t now_ns)
+{
+    struct transport *transport = &engine->base;
+    if (!engine->turn_worked && transport->turn_start_ns != 0) {
+        ENGINE_COUNT(transport, polls_empty);
+        ENGINE_ADD(transport, polls_empty_ns, now_ns - transport->turn_start_ns);
+    }
+    engine->turn_worked = false;
+    engine_turn_end(transport, now_ns);
+}
+
+static int engine_poll(struct transport *transport, uint64_t until_ns)
+{
+    struct stack_engine *engine = stack_engine_of(transport);
+    uint64_t now_ns = clock_now_ns();
+    queue_leftovers(engine, now_ns);
+    bool busy = engine->queue.head != NULL;
+    transport->now_ns = now_ns;
+    stack_pump_advance(engine, now_ns);
+    run_queue(engine);
+    stack_pump_send(engine, now_ns);
+    now_ns = busy ? clock_now_ns() : now_ns;
+    note_turn(engine, now_ns);
+    int rc = wait_for_work(engine, busy, until_ns, now_ns);
+    now_ns = clock_now_ns();
+    engine_turn_begin(transport, now_ns);
+    stack_pump_advance(engine, now_ns);
+    if (stack_pump_receive(engine, now_ns) > 0) {
+        engine->turn_worked = true;
+        engine->spin_left = engine->config.spin_turns > 0 ? engine->config.spin_turns : 1;
+    }
+    if (engine->config.acks_apart) {
+        stack_pump_send(engine, now_ns);
+    }
+    handle_events(engine);
+    run_queue(engine);
+    stack_pump_send(engine, now_ns);
+    return rc;
+}
+
+/* Async-signal-safe: one write, errno as it was. */
+static void engine_wake(struct transport *transport)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    ssize_t written = write(stack_engine_of(transport)->wake_fd, &one, sizeof(one));
+    (void)written; /* it can fail only with 2^64 - 1 wake-ups behind it */
+    errno = saved;
+}
+
+static void engine_destroy(struct transport *transport)
+{
+    struct stack_engine *engine = stack_engine_of(transport);
+    uint32_t index = 0;
+    uint64_t handle;
+    struct stack_conn *conn;
+    engine_listen_stop(transport);
+    while ((conn = slab_next(&transport->conns, &index, &handle)) != NULL) {
+        if (conn->tcp != 0) {
+            (void)fws_abort(engine->host, conn->tcp);
+        }
+    }
+    stack_pump_send(engine, clock_now_ns());
+    stack_setup_close(engine);
+    epoll_pool_destroy(&engine->pool);
+    engine_fini(transport);
+    free(engine);
+}
+
+static const struct transport_ops stack_ops = {
+    .engine = TRANSPORT_STACK,
+    .destroy = engine_destroy,
+    .listen = engine_listen,
+    .listen_stop = engine_listen_stop,
+    .connect = stack_conn_connect,
+    .send = stack_conn_send,
+    .send_buffer = stack_conn_send_buffer,
+    .buffer_release = stack_conn_buffer_release,
+    .recv = stack_conn_recv,
+    .shutdown_write = stack_conn_shutdown_write,
+    .close = stack_conn_close,
+    .expired = stack_conn_expired,
+    .poll = engine_poll,
+    .wake = engine_wake,
+    .features = stack_report_features,
+    .memory_bytes = stack_report_memory,
+    .census = stack_report_census,
+    .lingering = stack_report_lingering,
+    .views = stack_report_views,
+};
+
+int stack_engine_open(struct transport **transport, const struct transport_config *config,
+                      struct failure *failure)
+{
+    ASSERT(config->stack != NULL);
+    struct stack_engine *engine = calloc(1, sizeof(*engine));
+    if (engine == NULL) {
+        link_destroy(config->stack->opened);
+        return failure_set(failure, ENOMEM, "no memory for a stack engine");
+    }
+    int rc = engine_init(&engine->base, &stack_ops, config, sizeof(struct stack_conn));
+    engine->base.config.stack = NULL;
+    engine->retry_ns = engine->link_retry_ns = CLOCK_NEVER;
+    if (rc != 0) {
+        link_destroy(config->stack->opened);
+        failure_set(failure, -rc, "no memory for the records of %u connections", config->conns_max);
+        goto err_free_engine;
+    }
+    epoll_pool_init(&engine->pool, engine->base.config.buffer_bytes);
+    rc = stack_setup_open(engine, config->stack, failure);
+    if (rc != 0) {
+        goto err_fini;
+    }
+    *transport = &engine->base;
+    return 0;
+err_fini:
+    stack_setup_close(engine);
+    engine_fini(&engine->base);
+err_free_engine:
+    free(engine);
+    return rc;
+}

@@ -1,0 +1,151 @@
+/* The stack engine's pump: frames from the link to the host, packets from the host to the link, and
+ * waiting for either. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "transport/stack_engine.h"
+
+void stack_pump_advance(struct stack_engine *engine, uint64_t now_ns)
+{
+    ether_advance(&engine->ether, now_ns);
+    fws_advance(engine->host, now_ns);
+}
+
+/* Hands a batch of frames to the host. */
+static void input_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count)
+{
+    struct fws_packet packets[LINK_BATCH_MAX];
+    size_t packet_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *data;
+        size_t bytes;
+        if (ether_input(&engine->ether, frames[i].data, frames[i].bytes, &data, &bytes)) {
+            packets[packet_count++] = (struct fws_packet){
+                .data = data,
+                .bytes = (uint32_t)bytes,
+                .flags = (frames[i].flags & LINK_CHECKSUM_DONE) != 0 ? FWS_CHECKSUM_DONE : 0,
+            };
+        }
+    }
+    if (packet_count > 0) {
+        fws_input(engine->host, packets, packet_count);
+    }
+}
+
+size_t stack_pump_receive(struct stack_engine *engine, uint64_t now_ns)
+{
+    struct link_frame frames[LINK_BATCH_MAX];
+    size_t total = 0;
+    for (uint32_t batch = 0; batch < STACK_BATCHES_PER_TURN; batch++) {
+        size_t count = link_receive(engine->link, now_ns, frames, LINK_BATCH_MAX);
+        input_frames(engine, frames, count);
+        link_release(engine->link);
+        total += count;
+        if (count < LINK_BATCH_MAX) {
+            break;
+        }
+    }
+    return total;
+}
+
+/* Writes the next frame that is due into a slot: what ether has, then the host's packets, framed in
+ * place. Returns false when there is none. */
+static bool fill_slot(struct stack_engine *engine, struct link_slot *slot)
+{
+    slot->bytes = (uint32_t)ether_fetch(&engine->ether, slot->data);
+    if (slot->bytes > 0) {
+        return true;
+    }
+    struct fws_buffer buffer = {.data = slot->data + WIRE_ETHER_BYTES,
+                                .capacity = slot->capacity - WIRE_ETHER_BYTES};
+    while (fws_output(engine->host, &buffer, 1) == 1) {
+        if (ether_output(&engine->ether, slot->data, buffer.bytes) == ETHER_SEND) {
+            slot->bytes = WIRE_ETHER_BYTES + buffer.bytes;
+            return true;
+        }
+    }
+    /* What had to wait for its neighbour made ether ask. */
+    slot->bytes = (uint32_t)ether_fetch(&engine->ether, slot->data);
+    return slot->bytes > 0;
+}
+
+static size_t fill_slots(struct stack_engine *engine, struct link_slot *slots, size_t room)
+{
+    size_t filled = 0;
+    while (filled < room && fill_slot(engine, &slots[filled])) {
+        filled++;
+    }
+    return filled;
+}
+
+static bool has_output(const struct stack_engine *engine, uint64_t now_ns)
+{
+    return engine->ether.due.count > 0 || fws_next_deadline(engine->host) <= now_ns;
+}
+
+void stack_pump_send(struct stack_engine *engine, uint64_t now_ns)
+{
+    struct link_slot slots[STACK_SLOTS_PER_RESERVE];
+    size_t room = STACK_SLOTS_PER_RESERVE;
+    size_t filled = room;
+    engine->link_retry_ns = CLOCK_NEVER;
+    while (filled == room && has_output(engine, now_ns)) {
+        room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
+        if (room == 0 && link_flush(engine->link, now_ns) == 0) {
+            room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
+        }
+        if (room == 0) {
+            ENGINE_COUNT(&engine->base, link_full);
+            engine->link_retry_ns = now_ns + STACK_LINK_RETRY_NS;
+            break;
+        }
+        filled = fill_slots(engine, slots, room);
+        link_send(engine->link, now_ns, slots, filled);
+        engine->turn_worked |= filled > 0;
+    }
+    /* What could not leave stays in the link, which counts why and says when to try again. */
+    (void)link_flush(engine->link, now_ns);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Tells when something of the engine's own is due. */
+static uint64_t own_deadline_ns(const struct stack_engine *engine)
+{
+    uint64_t deadline_ns =
+        earlier(ether_deadline_ns(&engine->ether), link_deadline_ns(engine->link));
+    deadline_ns = earlier(deadline_ns, engine->retry_ns);
+    /* The host's is the present while it has packets: with a full link they have to wait. */
+    return earlier(deadline_ns, engine->link_retry_ns != CLOCK_NEVER
+                                    ? engine->link_retry_ns
+                                    : fws_next_deadline(engine->host));
+}
+
+int stack_pump_wait(struct stack_engine *engine, uint64_t until_ns, uint64_t now_ns)
+{
+    uint64_t end_ns = earlier(until_ns, own_deadline_ns(engine));
+    uint64_t wait_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(wait_ns / NS_PER_SEC),
+                               .tv_nsec = (long)(wait_ns % NS_PER_SEC)};
+    /* A link without descriptors is fed by this thread: nothing can come while it waits. */
+    if (engine->fd_count == 1) {
+        timeout = (struct timespec){0};
+    }
+    ENGINE_COUNT(&engine->base, syscalls);
+    int ready = ppoll(engine->fds, engine->fd_count,
+                      end_ns == CLOCK_NEVER && engine->fd_count > 1 ? NULL : &timeout, NULL);
+    if (ready < 0) {
+        return errno == EINTR ? 0 : -errno; /* a signal may be what the caller waits for */
+    }
+    if (engine->fds[0].revents != 0) {
+        uint64_t count;
+        ssize_t bytes = read(engine->wake_fd, &count, sizeof(count));
+        (void)bytes; /* readable, and nobody else reads it */
+        ENGINE_COUNT(&engine->base, wakeups);
+        ENGINE_COUNT(&engine->base, syscalls);
+    }
+    return 0;
+}
