@@ -117,7 +117,8 @@ void command_client(struct command *command, const struct cell_spec *spec, const
     }
     add_engine(command, spec->client, spec->tuning);
     if (lab_kind_is_stack(spec->client)) {
-        add_option(command, "--address", NETNS_CLIENT_IP "/" LINK_BITS);
+        add_option(command, "--address", NETNS_SOURCES);
+        add_option(command, "--link-address", NETNS_CLIENT_IP "/" LINK_BITS);
     }
     add_option(command, "--target", NETNS_SERVER_IP ":" PORT);
     add_option(command, "--cpus", spec->client_cpus);

@@ -22,7 +22,7 @@ struct closing {
     const char *close;
 };
 
-static const enum lab_kind engines[] = {LAB_KERNEL_URING, LAB_KERNEL_EPOLL};
+static const enum lab_kind engines[] = {LAB_KERNEL_URING, LAB_KERNEL_EPOLL, LAB_STACK_PACKET};
 static const struct closing closings[] = {{"client", "fin"}, {"client", "rst"}, {"server", "fin"}};
 
 #define ENGINE_COUNT (sizeof(engines) / sizeof(engines[0]))

@@ -63,21 +63,11 @@ static void measure_latency(double *values, const json_t *report)
     }
 }
 
-/* The kernel's TIME_WAIT were counted in its namespace; a stack tells its own in its report. */
-static double time_wait_at(enum lab_kind kind, const struct cell_result *result,
-                           const json_t *report, uint64_t counted)
-{
-    if (lab_kind_is_kernel(kind)) {
-        return result->counted ? (double)counted : (double)NAN;
-    }
-    return lab_kind_is_stack(kind) ? table_number(report, "time_wait/measured") : 0;
-}
-
 static void measure_time_wait(double *values, const struct cell_spec *spec,
                               const struct cell_result *result, double completed)
 {
-    double client = time_wait_at(spec->client, result, result->client, result->client_time_wait);
-    double server = time_wait_at(spec->server, result, result->server, result->server_time_wait);
+    double client = table_time_wait(spec, result, true);
+    double server = table_time_wait(spec, result, false);
     bool is_null = lab_kind_is_null(spec->client);
     struct table_expected expected =
         table_expect(spec, is_null || !(completed > 0) ? 0 : (uint64_t)completed);

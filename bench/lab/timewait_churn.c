@@ -29,7 +29,7 @@ struct churn {
     double rate_per_sec;
     struct timewait_sample samples[SAMPLES_MAX];
     size_t count;
-    size_t churn_count; /* of these, while connections were closed */
+    size_t churn_count; /* of these, while connections were closed at the full rate */
 };
 
 static void add_sample(struct churn *churn, const struct timewait_sample *sample)
@@ -77,8 +77,8 @@ static void check_plateau(struct timewait *timewait, const struct churn *churn)
 {
     struct timewait_estimate estimate;
     size_t forecast_at = sample_at(churn, FORECAST_SEC);
-    uint64_t ahead_ns =
-        churn->samples[churn->churn_count - 2].at_ns - churn->samples[forecast_at].at_ns;
+    const struct timewait_sample *then = &churn->samples[churn->churn_count - 1];
+    uint64_t ahead_ns = then->at_ns - churn->samples[forecast_at].at_ns;
     struct timewait_forecast forecast =
         timewait_forecast_live(churn->samples, forecast_at + 1, &churn->config, ahead_ns);
     double error = 1;
@@ -86,8 +86,8 @@ static void check_plateau(struct timewait *timewait, const struct churn *churn)
     timewait_check(timewait, known && error > -ERROR_MAX && error < ERROR_MAX,
                    "%s, forecast after %.0f s for %.0f s: %.0f; there are %" PRIu64 ": %+.2f%%",
                    churn->who, seconds_since_first(churn, forecast_at),
-                   seconds_since_first(churn, churn->churn_count - 2), forecast.live,
-                   churn->samples[churn->churn_count - 2].live, error * 100);
+                   seconds_since_first(churn, churn->churn_count - 1), forecast.live, then->live,
+                   error * 100);
     timewait_estimate(churn->samples, churn->churn_count, &churn->config, &estimate);
     timewait_check(
         timewait,
@@ -100,21 +100,30 @@ static void check_plateau(struct timewait *timewait, const struct churn *churn)
         (double)estimate.lifetime_ns / (double)NS_PER_SEC);
 }
 
+/* Finds the first sample by which all closes were made. */
+static const struct timewait_sample *last_close(const struct churn *churn)
+{
+    size_t at = churn->count - 1;
+    while (at > 0 && churn->samples[at - 1].made == churn->samples[churn->count - 1].made) {
+        at--;
+    }
+    return &churn->samples[at];
+}
+
 /* The drain is over one lifetime, and at most a granule of the timer, after the last close. */
 static void check_drain(struct timewait *timewait, const struct churn *churn)
 {
-    const struct timewait_sample *last_closed = &churn->samples[churn->churn_count - 1];
+    const struct timewait_sample *closed = last_close(churn);
     const struct timewait_sample *last = &churn->samples[churn->count - 1];
     struct timewait_estimate estimate;
     timewait_estimate(churn->samples, churn->churn_count, &churn->config, &estimate);
     double lifetime_sec = (double)estimate.lifetime_ns / (double)NS_PER_SEC;
-    double took_sec = (double)(last->at_ns - last_closed->at_ns) / (double)NS_PER_SEC;
+    double took_sec = (double)(last->at_ns - closed->at_ns) / (double)NS_PER_SEC;
     timewait_check(timewait,
-                   last->live == 0 && last->made == last_closed->made &&
-                       took_sec > lifetime_sec - GRANULE_SEC_MAX &&
+                   last->live == 0 && took_sec > lifetime_sec - GRANULE_SEC_MAX &&
                        took_sec < lifetime_sec + GRANULE_SEC_MAX,
                    "%s, drain: from %" PRIu64 " to %" PRIu64 " in %.1f s after the last close",
-                   churn->who, last_closed->live, last->live, took_sec);
+                   churn->who, closed->live, last->live, took_sec);
 }
 
 static void check_all(struct timewait *timewait, const struct churn *churn)
@@ -149,6 +158,10 @@ static void on_second(const struct cell_spec *spec, const struct cell_progress *
     (void)spec;
     struct kernel_churn *kernel = user;
     sample_kernel(kernel);
+    /* The last two seconds are left out: the load may have ended within. */
+    if (progress->elapsed_ns < (CHURN_SEC - 2) * NS_PER_SEC) {
+        kernel->churn.churn_count = kernel->churn.count;
+    }
     if (kernel->churn.count % 20 == 0) {
         printf("  %9.0f s  %" PRIu64 " TIME_WAIT\n", (double)progress->elapsed_ns / 1e9,
                progress->time_wait);
@@ -159,7 +172,6 @@ static void on_second(const struct cell_spec *spec, const struct cell_progress *
 /* Samples while TIME_WAIT goes down to nothing. */
 static void drain_kernel(struct timewait *timewait, struct kernel_churn *kernel)
 {
-    kernel->churn.churn_count = kernel->churn.count;
     for (int i = 0; i < DRAIN_SEC_MAX && observer_time_wait(&kernel->observer) > 0; i++) {
         if (!timewait_pause(timewait, NS_PER_SEC)) {
             return;

@@ -26,6 +26,7 @@ struct null_worker {
     struct null_config config;
     struct canned canned;
     struct link *link;
+    uint8_t mac[6];
     uint16_t next_port;
     uint64_t last_frame_ns;
     /* Results. */
