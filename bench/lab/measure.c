@@ -7,6 +7,9 @@
 
 #include "table.h"
 
+/* Fewer TIME_WAIT than this are lost among what else comes and goes in the kernel's memory. */
+#define TIME_WAIT_MIN 5000
+
 static const char *const keys[MEASURE_COUNT] = {
 #define MEASURE(name, key, help) [MEASURE_##name] = (key),
 #include "measures.def"
@@ -63,6 +66,24 @@ static void measure_latency(double *values, const json_t *report)
     }
 }
 
+/* Computes the memory of one TIME_WAIT: of the kernel, by what its slabs grew; of a stack at the
+ * client's end, by what its allocator's figure grew, the few open connections included. NaN when it
+ * is not known, or too little to stand out. */
+static double time_wait_bytes(const struct cell_spec *spec, const struct cell_result *result,
+                              double client, double server)
+{
+    double in_kernel = (lab_kind_is_kernel(spec->client) ? client : 0) +
+                       (lab_kind_is_kernel(spec->server) ? server : 0);
+    if (result->slabs_known && in_kernel >= TIME_WAIT_MIN) {
+        return (double)result->slab_bytes / in_kernel;
+    }
+    if (lab_kind_is_stack(spec->client) && client >= TIME_WAIT_MIN) {
+        return table_number(result->client, "bytes_per_conn") *
+               table_number(result->client, "open_max") / client;
+    }
+    return (double)NAN;
+}
+
 static void measure_time_wait(double *values, const struct cell_spec *spec,
                               const struct cell_result *result, double completed)
 {
@@ -75,11 +96,7 @@ static void measure_time_wait(double *values, const struct cell_spec *spec,
     values[MEASURE_SERVER_TIME_WAIT] = server;
     values[MEASURE_CLIENT_EXPECTED] = (double)expected.client;
     values[MEASURE_SERVER_EXPECTED] = (double)expected.server;
-    double in_kernel = (lab_kind_is_kernel(spec->client) ? client : 0) +
-                       (lab_kind_is_kernel(spec->server) ? server : 0);
-    if (result->slabs_known && in_kernel > 0) {
-        values[MEASURE_MEMORY_TIME_WAIT] = (double)result->slab_bytes / in_kernel;
-    }
+    values[MEASURE_MEMORY_TIME_WAIT] = time_wait_bytes(spec, result, client, server);
 }
 
 void measure_trial(struct measures *measures, const struct cell_spec *spec,
