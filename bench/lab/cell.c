@@ -157,7 +157,8 @@ static int await_client(struct cell *cell)
 {
     uint64_t start_ns = clock_now_ns();
     uint64_t last_ns = start_ns, last_opened = 0;
-    uint64_t limit_ns = cell->spec->duration_ns + cell->spec->hold_ns + CLIENT_SLACK_NS;
+    uint64_t limit_ns = cell->spec->duration_ns + cell->spec->hold_ns +
+                        2 * cell->spec->time_wait_ns + CLIENT_SLACK_NS;
     while (clock_now_ns() - start_ns < limit_ns) {
         switch (keeper_wait(cell->keeper, &cell->client.child, last_ns + NS_PER_SEC)) {
         case WAIT_ENDED:

@@ -27,6 +27,8 @@ struct cell_spec {
     uint64_t hold_ns;   /* not 0: open `in_flight` connections once, hold them so long, end */
     uint32_t in_flight; /* 0: the load generator's default */
     const char *rate;   /* not NULL: an open loop at this rate, instead of so many in flight */
+    uint64_t
+        time_wait_ns; /* not 0: 2MSL of a stack at the client, which lingers until they drain */
     const char *client_cpus;
     const char *server_cpus;
     const char *bin_dir;

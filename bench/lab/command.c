@@ -119,6 +119,11 @@ void command_client(struct command *command, const struct cell_spec *spec, const
     if (lab_kind_is_stack(spec->client)) {
         add_option(command, "--address", NETNS_SOURCES);
         add_option(command, "--link-address", NETNS_CLIENT_IP "/" LINK_BITS);
+        if (spec->time_wait_ns > 0) {
+            add(command, "--time-wait");
+            add(command, "%" PRIu64 "ms", spec->time_wait_ns / NS_PER_MS);
+            add(command, "--linger-time-wait");
+        }
     }
     add_option(command, "--target", NETNS_SERVER_IP ":" PORT);
     add_option(command, "--cpus", spec->client_cpus);

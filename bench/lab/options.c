@@ -88,7 +88,7 @@ static const struct cli_option demo_table[] = {
      .type = CLI_DURATION,
      .offset = offsetof(struct demo_options, duration_ns),
      .metavar = "TIME",
-     .initial = "3s",
+     .initial = "2s",
      .min = 100000000,
      .max = UINT64_C(50000000000),
      .section = "Runs",
@@ -224,15 +224,15 @@ const struct cli_program compare_program = {
     .summary = "compares the kernel's TCP with finwait's own over a veth pair, trial by trial",
     .usage = "[options]",
     .epilogue =
-        "Trials come in rounds; each has one trial of every row, in random order, and the next "
-        "round\nmirrors it. A ratio is the median of the rounds' ratios, with its bootstrap 95% "
+        "Trials come in rounds; each has one trial of every row, in random order, and\nthe next "
+        "round mirrors it. A ratio is the median of the rounds' ratios, with its\nbootstrap 95% "
         "interval.\n\nExamples:\n"
         "  finwait-lab compare\n"
-        "  finwait-lab compare --client kernel-uring,stack-packet --server "
-        "kernel-uring,stack-packet\n"
-        "  finwait-lab compare --closer client,server --close fin,rst --json compare.json\n\n"
-        "Exit codes: 0 every trial is valid, 2 usage, 3 a trial was invalid, 4 a row failed,\n"
-        "130 interrupted.\n",
+        "  finwait-lab compare --client kernel-uring,stack-packet \\\n"
+        "      --server kernel-uring,stack-packet\n"
+        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n\n"
+        "Exit codes: 0 every trial is valid, 2 usage, 3 a trial was invalid, 4 a row\n"
+        "failed, 130 interrupted.\n",
     .options = compare_table,
     .option_count = sizeof(compare_table) / sizeof(compare_table[0]),
     .struct_bytes = sizeof(struct compare_options),
@@ -243,7 +243,7 @@ static const struct cli_option timewait_table[] = {
      .type = CLI_FLAG,
      .offset = offsetof(struct timewait_options, is_short),
      .section = "What is shown",
-     .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 4 minutes"},
+     .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 6 minutes"},
     {.name = "rate",
      .type = CLI_RATE,
      .offset = offsetof(struct timewait_options, rate),

@@ -34,6 +34,12 @@ void timewait_check(struct timewait *timewait, bool holds, const char *format, .
     }
 }
 
+double timewait_rate(const struct timewait *timewait)
+{
+    const struct cli_rate *rate = &timewait->options->rate;
+    return (double)rate->events * (double)NS_PER_SEC / (double)rate->per_ns;
+}
+
 bool timewait_pause(struct timewait *timewait, uint64_t ns)
 {
     if (keeper_wait(timewait->keeper, NULL, clock_now_ns() + ns) == WAIT_STOP) {

@@ -33,6 +33,9 @@ void timewait_head(const char *name, const char *explanation);
 void timewait_check(struct timewait *timewait, bool holds, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The churn's rate that the options ask for. */
+double timewait_rate(const struct timewait *timewait);
+
 /* Waits; returns false when a signal asks to stop. */
 bool timewait_pause(struct timewait *timewait, uint64_t ns);
 

@@ -92,6 +92,25 @@ def test_kernel_rows_have_figures_ratios_and_time_wait_where_it_belongs(tmp_path
         assert text in done.stdout
 
 
+def test_the_stack_stands_beside_the_kernel_at_either_end(tmp_path):
+    path = tmp_path / "compare.json"
+    kinds = "kernel-epoll,stack-packet"
+    done = compare("--client", kinds, "--server", kinds, "--rows", "cell,eager", "--closer", "client,server",
+                   *SHORT, "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = {(cell["client"], cell["server"], cell["closer"], cell["row"]): cell
+             for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    assert len(cells) == 10
+    for (_, _, closer, _), cell in cells.items():
+        check_cell(cell)
+        assert cell[f"{closer}_time_wait"]["median"] > 0
+    # Counted on the link: the stack's 7 segments, and the kernel's 10 once it is made to send as many.
+    for closer, eager in (("client", 10), ("server", 10)):
+        ends = ("stack-packet", "stack-packet", closer)
+        assert cells[(*ends, "cell")]["segments_per_conn"]["median"] == pytest.approx(7, abs=0.1)
+        assert cells[(*ends, "eager")]["segments_per_conn"]["median"] == pytest.approx(eager, abs=0.3)
+
+
 def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):
     release_program("finwait-server")  # sanitized programs do not know their own memory
     path = tmp_path / "compare.json"

@@ -39,6 +39,7 @@ def test_seven_frames_a_connection_by_the_link_s_own_counters(tmp_path):
         [program("finwait-lab"), "compare", "--client", "stack-packet", "--rows", "cell,null", "--pairs",
          "1", "--seconds", "0.3", "--memory-conns", "0", "--json", str(path)], capture_output=True,
         text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     cells = {cell["row"]: cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
     null = cells["null"]
     assert null["error"] is None, done.stdout

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""4 min: finwait-lab timewait, with the kernel's own pile-up, plateau and drain against forecast."""
+"""7 min: finwait-lab timewait, with pile-up, plateau and drain of kernel and stack over a link."""
 import subprocess
 import sys
 
