@@ -322,7 +322,7 @@ LOCAL_STATIC = re.compile(r"(?<![\w])((?:static|_Thread_local|thread_local)\b[^;
 
 
 def check_globals(source, _):
-    if source.path.endswith(".bpf.c"):
+    if source.path.endswith((".bpf.c", ".bpf.h")):
         return  # maps and variables are how a BPF program and its reader talk
     for block in top_level_blocks(source.code):
         if not is_function_head(block.head):

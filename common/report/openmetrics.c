@@ -184,24 +184,49 @@ static uint64_t count_below(const struct hist *hist, uint32_t power, uint32_t *b
     return count;
 }
 
+static void add_bucket(struct openmetrics *out, const struct openmetrics_family *family,
+                       struct openmetrics_labels labels, uint32_t power, uint64_t count)
+{
+    char bound[32];
+    snprintf(bound, sizeof(bound), "%.11g", (double)((UINT64_C(1) << power) - 1) / 1e9);
+    add_name(out, family, "_bucket", labels, bound);
+    add_count(out, count);
+}
+
+static void add_totals(struct openmetrics *out, const struct openmetrics_family *family,
+                       struct openmetrics_labels labels, uint64_t count, uint64_t sum_ns)
+{
+    add_name(out, family, "_bucket", labels, "+Inf");
+    add_count(out, count);
+    add_name(out, family, "_count", labels, NULL);
+    add_count(out, count);
+    add_name(out, family, "_sum", labels, NULL);
+    add_real(out, (double)sum_ns / 1e9);
+}
+
 void openmetrics_hist(struct openmetrics *out, const struct openmetrics_family *family,
                       struct openmetrics_labels labels, const struct hist *hist)
 {
     uint32_t bin = 0;
     uint64_t count = 0;
     for (uint32_t power = BUCKET_FIRST; power <= BUCKET_LAST; power++) {
-        char bound[32];
         count = count_below(hist, power, &bin, count);
-        snprintf(bound, sizeof(bound), "%.11g", (double)((UINT64_C(1) << power) - 1) / 1e9);
-        add_name(out, family, "_bucket", labels, bound);
-        add_count(out, count);
+        add_bucket(out, family, labels, power, count);
     }
-    add_name(out, family, "_bucket", labels, "+Inf");
-    add_count(out, hist->count);
-    add_name(out, family, "_count", labels, NULL);
-    add_count(out, hist->count);
-    add_name(out, family, "_sum", labels, NULL);
-    add_real(out, (double)hist->sum / 1e9);
+    add_totals(out, family, labels, hist->count, hist->sum);
+}
+
+void openmetrics_powers(struct openmetrics *out, const struct openmetrics_family *family,
+                        struct openmetrics_labels labels, const struct openmetrics_powers *powers)
+{
+    uint64_t count = 0;
+    for (uint32_t power = 0; power < powers->count; power++) {
+        count += powers->counts[power];
+        if (power >= BUCKET_FIRST && power + 1 < powers->count) {
+            add_bucket(out, family, labels, power, count);
+        }
+    }
+    add_totals(out, family, labels, count, powers->sum_ns);
 }
 
 void openmetrics_one(struct openmetrics *out, const struct openmetrics_family *family, double value)

@@ -72,6 +72,17 @@ void openmetrics_real(struct openmetrics *out, const struct openmetrics_family *
 void openmetrics_hist(struct openmetrics *out, const struct openmetrics_family *family,
                       struct openmetrics_labels labels, const struct hist *hist);
 
+/* Adds a histogram that is counted by powers of two: entry n counts the times below 2^n ns and not
+ * below 2^(n - 1). Its buckets end there, from 1 us on; those beyond the last entry are above all.
+ */
+struct openmetrics_powers {
+    const uint64_t *counts;
+    uint32_t count;
+    uint64_t sum_ns;
+};
+void openmetrics_powers(struct openmetrics *out, const struct openmetrics_family *family,
+                        struct openmetrics_labels labels, const struct openmetrics_powers *powers);
+
 /* Adds a whole family of one sample without labels. */
 void openmetrics_one(struct openmetrics *out, const struct openmetrics_family *family,
                      double value);

@@ -1,5 +1,7 @@
-/* CSV: a row per sample. The columns are fixed; later versions only add some at the end. Counts of
- * states are empty until the first census; totals count from the first row. */
+/* CSV: a row per sample. The columns are fixed; later versions only add some at the end, but before
+ * the owners', of which there are as many as --top says. Counts of states are empty until the first
+ * census, transitions and times in states where they cannot be counted; totals count from the first
+ * row. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,10 +17,14 @@ struct csv_sink {
     const char *path;
     FILE *out;
     bool has_first;
-    uint64_t first[WATCH_FIELD_COUNT];
+    struct csv_format format;
 };
 
-void csv_print_header(FILE *out)
+/* What is told of how long a state lasted, and of an owner. */
+#define LASTED_COLUMNS 4
+#define OWNER_COLUMNS 6
+
+void csv_print_header(uint32_t owners, FILE *out)
 {
     fputs("elapsed_sec,unix_sec,late_sec,census_number,census_age_sec,census_cpu_sec", out);
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
@@ -27,7 +33,31 @@ void csv_print_header(FILE *out)
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         fprintf(out, ",%s", watch_field_infos[i].name);
     }
-    fputs(",time_wait_lifetime_sec,time_wait_plateau\n", out);
+    fputs(",time_wait_lifetime_sec,time_wait_plateau", out);
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        fprintf(out, ",peak_%s", tcp_state_key((enum tcp_state)state));
+    }
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        fprintf(out, ",step_%s_to_%s", tcp_state_key(sample_steps[i].from),
+                tcp_state_key(sample_steps[i].to));
+    }
+    fputs(",step_other", out);
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        const char *key = tcp_state_key((enum tcp_state)state);
+        fprintf(out, ",lasted_%s_count,lasted_%s_p50_sec,lasted_%s_p99_sec,lasted_%s_max_sec", key,
+                key, key, key);
+    }
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        fprintf(out, ",oldest_%s_sec", tcp_state_key((enum tcp_state)state));
+    }
+    fputs(",notes", out);
+    for (uint32_t i = 1; i <= owners; i++) {
+        fprintf(out,
+                ",owner_%u,owner_%u_sockets,owner_%u_established,owner_%u_time_wait,"
+                "owner_%u_close_wait,owner_%u_time_wait_made",
+                i, i, i, i, i, i);
+    }
+    fputc('\n', out);
 }
 
 static void print_seconds(FILE *out, uint64_t ns)
@@ -53,7 +83,94 @@ static void print_census(const struct sample *sample, FILE *out)
     }
 }
 
-void csv_print_row(const struct sample *sample, const uint64_t first[WATCH_FIELD_COUNT], FILE *out)
+static void print_commas(uint32_t count, FILE *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        fputc(',', out);
+    }
+}
+
+static void print_peak(const struct sample *sample, FILE *out)
+{
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        if (sample->census_count == 0) {
+            fputc(',', out);
+        } else {
+            fprintf(out, ",%" PRIu64, sample->peak.n[state]);
+        }
+    }
+}
+
+static void print_transitions(const struct sample *sample, FILE *out)
+{
+    if (!sample->has_transitions) {
+        print_commas(SAMPLE_STEP_COUNT + 1 + LASTED_COLUMNS * (TCP_STATE_COUNT - 1), out);
+        return;
+    }
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        const struct sample_step step = sample_steps[i];
+        fprintf(out, ",%" PRIu64, sample->transitions.n[step.from][step.to]);
+    }
+    fprintf(out, ",%" PRIu64, sample_other_steps(&sample->transitions));
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        const struct sample_lasted *lasted = &sample->lasted[state];
+        const uint64_t times_ns[] = {lasted->p50_ns, lasted->p99_ns, lasted->max_ns};
+        fprintf(out, ",%" PRIu64, lasted->count);
+        for (size_t i = 0; i < sizeof(times_ns) / sizeof(times_ns[0]); i++) {
+            fputc(',', out);
+            if (lasted->count > 0) {
+                print_seconds(out, times_ns[i]);
+            }
+        }
+    }
+}
+
+static void print_oldest(const struct sample *sample, FILE *out)
+{
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        fputc(',', out);
+        if (sample->oldest_ns[state] > 0) {
+            print_seconds(out, sample->oldest_ns[state]);
+        }
+    }
+}
+
+/* Prints a text without its quotes: a quote within is doubled (RFC 4180). */
+static void print_inner(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++) {
+        fputs(*text == '"' ? "\"\"" : (char[]){*text, '\0'}, out);
+    }
+}
+
+static void print_notes(const struct sample *sample, FILE *out)
+{
+    fputc(',', out);
+    for (uint32_t i = 0; i < sample->note_count; i++) {
+        fputs(i == 0 ? "\"" : "; ", out);
+        print_inner(sample->notes[i], out);
+    }
+    fputs(sample->note_count > 0 ? "\"" : "", out);
+}
+
+static void print_owners(const struct sample *sample, uint32_t owners, FILE *out)
+{
+    for (uint32_t i = 0; i < owners; i++) {
+        if (i >= sample->owner_count) {
+            print_commas(OWNER_COLUMNS, out);
+            continue;
+        }
+        const struct sample_owner *owner = &sample->owners[i];
+        fputs(",\"", out);
+        print_inner(owner->name, out);
+        fprintf(out, "\",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
+                tcp_state_total(&owner->counts), owner->counts.n[TCP_STATE_ESTABLISHED],
+                owner->counts.n[TCP_STATE_TIME_WAIT], owner->counts.n[TCP_STATE_CLOSE_WAIT],
+                owner->time_wait_made);
+    }
+}
+
+void csv_print_row(const struct sample *sample, const struct csv_format *format, FILE *out)
 {
     print_seconds(out, sample->elapsed_ns);
     fputc(',', out);
@@ -63,11 +180,17 @@ void csv_print_row(const struct sample *sample, const uint64_t first[WATCH_FIELD
     print_census(sample, out);
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         const bool is_total = watch_field_infos[i].kind == WATCH_KIND_TOTAL;
-        fprintf(out, ",%" PRIu64, sample->values[i] - (is_total ? first[i] : 0));
+        fprintf(out, ",%" PRIu64, sample->values[i] - (is_total ? format->first[i] : 0));
     }
     fputc(',', out);
     print_seconds(out, sample->time_wait.lifetime_ns);
-    fprintf(out, ",%" PRIu64 "\n", sample->time_wait.plateau);
+    fprintf(out, ",%" PRIu64, sample->time_wait.plateau);
+    print_peak(sample, out);
+    print_transitions(sample, out);
+    print_oldest(sample, out);
+    print_notes(sample, out);
+    print_owners(sample, format->owners, out);
+    fputc('\n', out);
 }
 
 static int check_stream(const struct csv_sink *csv, struct failure *failure)
@@ -86,10 +209,10 @@ static int csv_take(struct sink *base, const struct sample *now, const struct sa
     (void)before;
     if (!csv->has_first) {
         csv->has_first = true;
-        memcpy(csv->first, now->values, sizeof(csv->first));
-        csv_print_header(csv->out);
+        memcpy(csv->format.first, now->values, sizeof(csv->format.first));
+        csv_print_header(csv->format.owners, csv->out);
     }
-    csv_print_row(now, csv->first, csv->out);
+    csv_print_row(now, &csv->format, csv->out);
     return check_stream(csv, failure);
 }
 
@@ -113,6 +236,7 @@ int sink_open_csv(struct sink **sink, const struct stat_settings *settings, stru
     }
     made->sink.ops = &csv_ops;
     made->path = path;
+    made->format.owners = settings->has_by ? (uint32_t)settings->options->top : 0;
     made->out = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
     if (made->out == NULL) {
         const int error = errno;

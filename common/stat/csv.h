@@ -8,10 +8,16 @@
 
 #include "stat/sample.h"
 
-/* Prints the names of the columns, with a newline. */
-void csv_print_header(FILE *out);
+/* Prints the names of the columns, with a newline; `owners` is how many owners have columns. */
+void csv_print_header(uint32_t owners, FILE *out);
 
-/* Prints a sample as a row, its totals as their rise since `first`. */
-void csv_print_row(const struct sample *sample, const uint64_t first[WATCH_FIELD_COUNT], FILE *out);
+/* What rows are printed by. */
+struct csv_format {
+    uint32_t owners;
+    uint64_t first[WATCH_FIELD_COUNT]; /* totals are given as their rise since */
+};
+
+/* Prints a sample as a row. */
+void csv_print_row(const struct sample *sample, const struct csv_format *format, FILE *out);
 
 #endif

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "stat/sample.h"
-
 #define COLUMN_WIDTH_MIN 7
 #define DURATION_TEXT_MAX 32
 
@@ -175,11 +173,46 @@ void display_print_table(const struct census_result *result, uint64_t time_wait_
     print_doubts(stamp, out);
 }
 
+/* Gives the oldest age of any state but LISTEN, whose age says nothing. */
+static uint64_t oldest_of(const struct sample_owner *owner)
+{
+    uint64_t oldest_ns = 0;
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        const uint64_t age_ns = state == TCP_STATE_LISTEN ? 0 : owner->oldest_ns[state];
+        oldest_ns = age_ns > oldest_ns ? age_ns : oldest_ns;
+    }
+    return oldest_ns;
+}
+
+void display_print_owners(const struct sample_head *head, const struct sample *sample, FILE *out)
+{
+    if (head->by[0] == '\0' || sample->owners_cpu_ns == 0) {
+        return;
+    }
+    fprintf(out, "by %-29s %10s %10s %10s %10s %10s\n", head->by, "sockets", "ESTAB", "TIME_WAIT",
+            "CLOSE_WAIT", "oldest");
+    for (uint32_t i = 0; i < sample->owner_count; i++) {
+        const struct sample_owner *owner = &sample->owners[i];
+        const uint64_t oldest_ns = oldest_of(owner);
+        char oldest[DURATION_TEXT_MAX] = "-";
+        if (oldest_ns > 0) {
+            display_format_duration(oldest_ns, oldest, sizeof(oldest));
+        }
+        fprintf(out, "%-32s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10s\n",
+                owner->name, tcp_state_total(&owner->counts),
+                owner->counts.n[TCP_STATE_ESTABLISHED], owner->counts.n[TCP_STATE_TIME_WAIT],
+                owner->counts.n[TCP_STATE_CLOSE_WAIT], oldest);
+    }
+    if (sample->owners_left_out > 0) {
+        fprintf(out, "and %" PRIu32 " more\n", sample->owners_left_out);
+    }
+}
+
 void display_print_method(const char *method, const char *passed_over, FILE *out)
 {
     fprintf(out, "counted by %s\n", method);
     if (passed_over[0] != '\0') {
-        fprintf(out, "passed over: %s\n", passed_over);
+        fprintf(out, "missing: %s\n", passed_over);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/tcp_state.h"
+#include "stat/sample.h"
 #include "tcpstat/census.h"
 #include "tcpstat/timewait.h"
 
@@ -41,6 +42,9 @@ void display_print_line(struct display *display, const struct display_line *line
 
 /* Prints a count as a table by state and family, and what is known about it. */
 void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out);
+
+/* Prints a table of those who have the most sockets; nothing when they were not counted. */
+void display_print_owners(const struct sample_head *head, const struct sample *sample, FILE *out);
 
 /* Prints the census's method, and why cheaper ones were passed over where they were. */
 void display_print_method(const char *method, const char *passed_over, FILE *out);

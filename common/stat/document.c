@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "stat/display.h"
+#include "stat/notes.h"
+#include "stat/parts.h"
 #include "stat/sink.h"
 #include "tcpstat/watch_keep.h"
 
@@ -20,6 +21,9 @@ struct document_tick {
     uint64_t elapsed_ns;
     uint64_t late_ns;
     uint64_t values[WATCH_FIELD_COUNT];
+    bool has_transitions;
+    uint64_t steps[SAMPLE_STEP_COUNT]; /* since the start */
+    uint64_t other_steps;
 };
 
 struct json_sink {
@@ -29,167 +33,170 @@ struct json_sink {
     struct watch_keep ticks;    /* struct document_tick */
     struct watch_keep censuses; /* struct watch_census */
     uint64_t census_count;      /* that the last sample knew of */
-    struct timewait_estimate time_wait;
+    struct notes notes;
+    bool has_last;
+    struct sample last;
 };
 
-/* jansson's setters take over the value and accept that it is NULL for want of memory: they fail,
- * and so does the writing of a document with a key too few. That is what `failed` collects. */
-static void set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-    if (json_object_set_new(object, key, value) < 0) {
-        *failed = true;
-    }
-}
-
-static void append(json_t *array, json_t *value, bool *failed)
-{
-    if (json_array_append_new(array, value) < 0) {
-        *failed = true;
-    }
-}
-
-static json_t *integer(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
-static json_t *make_counts(const struct tcp_state_counts *counts, bool *failed)
+static json_t *make_counts(struct parts *parts, const struct tcp_state_counts *counts)
 {
     json_t *object = json_object();
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        set(object, tcp_state_key((enum tcp_state)state), integer(counts->n[state]), failed);
+        parts_set_number(parts, object, tcp_state_key((enum tcp_state)state), counts->n[state]);
     }
     return object;
 }
 
-static void set_stamp(json_t *object, const struct census_stamp *stamp, bool *failed)
+static void set_stamp(struct parts *parts, json_t *object, const struct census_stamp *stamp)
 {
-    set(object, "wall_ns", integer(stamp->wall_ns), failed);
-    set(object, "cpu_ns", integer(stamp->cpu_ns), failed);
-    set(object, "table", json_string(display_stability_name(stamp->stability)), failed);
-    set(object, "rows", integer(stamp->rows), failed);
-    set(object, "rows_repeated", integer(stamp->rows_repeated), failed);
-    set(object, "lines_malformed", integer(stamp->lines_malformed), failed);
-    set(object, "lines_truncated", integer(stamp->lines_truncated), failed);
-    set(object, "passes", integer(stamp->passes), failed);
-    set(object, "repeats_remain", json_boolean(stamp->repeats_remain), failed);
+    parts_set_number(parts, object, "wall_ns", stamp->wall_ns);
+    parts_set_number(parts, object, "cpu_ns", stamp->cpu_ns);
+    parts_set(parts, object, "table", json_string(display_stability_name(stamp->stability)));
+    parts_set_number(parts, object, "rows", stamp->rows);
+    parts_set_number(parts, object, "rows_repeated", stamp->rows_repeated);
+    parts_set_number(parts, object, "lines_malformed", stamp->lines_malformed);
+    parts_set_number(parts, object, "lines_truncated", stamp->lines_truncated);
+    parts_set_number(parts, object, "passes", stamp->passes);
+    parts_set(parts, object, "repeats_remain", json_boolean(stamp->repeats_remain));
 }
 
-static json_t *make_options(const struct stat_options *options, bool *failed)
+static json_t *make_options(struct parts *parts, const struct stat_options *options)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < stat_program.option_count; i++) {
         const struct cli_option *option = &stat_program.options[i];
         char text[OPTION_TEXT_MAX];
         cli_format_value(option, options, text, sizeof(text));
-        set(object, option->name, json_string(text), failed);
+        parts_set(parts, object, option->name, json_string(text));
     }
     return object;
 }
 
 /* What every document begins with. */
-static json_t *make_head(const struct stat_settings *settings, const char *kernel,
-                         const char *method, bool *failed)
+static json_t *make_head(struct parts *parts, const struct stat_settings *settings,
+                         const char *kernel, const char *method)
 {
     json_t *object = json_object();
-    set(object, "schema", json_string(SCHEMA), failed);
-    set(object, "version", json_string(FINWAIT_VERSION), failed);
-    set(object, "kernel", kernel[0] != '\0' ? json_string(kernel) : json_null(), failed);
-    set(object, "options", make_options(settings->options, failed), failed);
-    set(object, "census_method", json_string(method), failed);
-    set(object, "written_wall_ns", integer(clock_wall_ns()), failed);
+    parts_set(parts, object, "schema", json_string(SCHEMA));
+    parts_set(parts, object, "version", json_string(FINWAIT_VERSION));
+    parts_set(parts, object, "kernel", kernel[0] != '\0' ? json_string(kernel) : json_null());
+    parts_set(parts, object, "options", make_options(parts, settings->options));
+    parts_set(parts, object, "census_method", json_string(method));
+    parts_set_number(parts, object, "written_wall_ns", clock_wall_ns());
     return object;
 }
 
-static json_t *make_census(const struct watch_census *census, bool *failed)
+static json_t *make_census(struct parts *parts, const struct watch_census *census)
 {
     json_t *object = json_object();
-    set(object, "elapsed_sec", json_real((double)census->stamp.started_ns / (double)NS_PER_SEC),
-        failed);
-    set(object, "is_final", json_boolean(census->is_final), failed);
-    set_stamp(object, &census->stamp, failed);
-    set(object, "ipv4", make_counts(&census->v4, failed), failed);
-    set(object, "ipv6", make_counts(&census->v6, failed), failed);
-    set(object, "total", make_counts(&census->total, failed), failed);
+    parts_set(parts, object, "elapsed_sec",
+              json_real((double)census->stamp.started_ns / (double)NS_PER_SEC));
+    parts_set(parts, object, "is_final", json_boolean(census->is_final));
+    set_stamp(parts, object, &census->stamp);
+    parts_set(parts, object, "ipv4", make_counts(parts, &census->v4));
+    parts_set(parts, object, "ipv6", make_counts(parts, &census->v6));
+    parts_set(parts, object, "total", make_counts(parts, &census->total));
+    return object;
+}
+
+/* Gives the transitions since the start, those that are 0 left out. */
+static json_t *make_steps(struct parts *parts, const struct document_tick *tick)
+{
+    json_t *object = json_object();
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        char key[SAMPLE_STEP_TEXT_MAX];
+        if (tick->steps[i] > 0) {
+            parts_set_number(parts, object, sample_step_key(sample_steps[i], key), tick->steps[i]);
+        }
+    }
+    if (tick->other_steps > 0) {
+        parts_set_number(parts, object, "other", tick->other_steps);
+    }
     return object;
 }
 
 /* Gives a tick: levels as they are, totals as their rise since the first tick. */
-static json_t *make_tick(const struct document_tick *tick, const struct document_tick *first,
-                         bool *failed)
+static json_t *make_tick(struct parts *parts, const struct document_tick *tick,
+                         const struct document_tick *first)
 {
     json_t *object = json_object();
-    set(object, "elapsed_sec", json_real((double)tick->elapsed_ns / (double)NS_PER_SEC), failed);
-    set(object, "late_ns", integer(tick->late_ns), failed);
+    parts_set(parts, object, "elapsed_sec",
+              json_real((double)tick->elapsed_ns / (double)NS_PER_SEC));
+    parts_set_number(parts, object, "late_ns", tick->late_ns);
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         const bool is_total = watch_field_infos[i].kind == WATCH_KIND_TOTAL;
         const uint64_t value = tick->values[i] - (is_total ? first->values[i] : 0);
-        set(object, watch_field_infos[i].name, integer(value), failed);
+        parts_set_number(parts, object, watch_field_infos[i].name, value);
+    }
+    if (tick->has_transitions) {
+        parts_set(parts, object, "steps", make_steps(parts, tick));
     }
     return object;
 }
 
-static json_t *make_estimate(const struct timewait_estimate *estimate, bool *failed)
+static json_t *make_estimate(struct parts *parts, const struct timewait_estimate *estimate)
 {
     json_t *object = json_object();
-    set(object, "live", integer(estimate->live), failed);
-    set(object, "made_per_sec", json_real(estimate->made_per_sec), failed);
-    set(object, "ended_per_sec", json_real(estimate->ended_per_sec), failed);
-    set(object, "lifetime_ns", integer(estimate->lifetime_ns), failed);
-    set(object, "lifetime_is_measured", json_boolean(estimate->lifetime_is_measured), failed);
-    set(object, "recycled_share", json_real(estimate->recycled_share), failed);
-    set(object, "plateau", integer(estimate->plateau), failed);
-    set(object, "plateau_is_capped", json_boolean(estimate->plateau_is_capped), failed);
-    set(object, "plateau_measured",
-        estimate->at_plateau ? json_real(estimate->plateau_measured) : json_null(), failed);
-    set(object, "plateau_error",
-        estimate->at_plateau ? json_real(estimate->plateau_error) : json_null(), failed);
+    parts_set_number(parts, object, "live", estimate->live);
+    parts_set(parts, object, "made_per_sec", json_real(estimate->made_per_sec));
+    parts_set(parts, object, "ended_per_sec", json_real(estimate->ended_per_sec));
+    parts_set_number(parts, object, "lifetime_ns", estimate->lifetime_ns);
+    parts_set(parts, object, "lifetime_is_measured", json_boolean(estimate->lifetime_is_measured));
+    parts_set(parts, object, "recycled_share", json_real(estimate->recycled_share));
+    parts_set_number(parts, object, "plateau", estimate->plateau);
+    parts_set(parts, object, "plateau_is_capped", json_boolean(estimate->plateau_is_capped));
+    parts_set(parts, object, "plateau_measured",
+              estimate->at_plateau ? json_real(estimate->plateau_measured) : json_null());
+    parts_set(parts, object, "plateau_error",
+              estimate->at_plateau ? json_real(estimate->plateau_error) : json_null());
     return object;
 }
 
 /* Gives what every counter of the kernel rose by, those that did not move left out. */
-static json_t *make_deltas(const struct sample_end *end, bool *failed)
+static json_t *make_deltas(struct parts *parts, const struct sample_end *end)
 {
     json_t *object = json_object();
     for (uint32_t i = 0; i < end->delta_count; i++) {
-        set(object, end->deltas[i].name, json_integer(end->deltas[i].rise), failed);
+        parts_set(parts, object, end->deltas[i].name, json_integer(end->deltas[i].rise));
     }
     return object;
 }
 
-static void set_series(json_t *document, const struct json_sink *sink, bool *failed)
+static void set_series(struct parts *parts, json_t *document, const struct json_sink *sink)
 {
     const struct document_tick *kept = sink->ticks.items;
     json_t *ticks = json_array();
     for (uint32_t i = 0; i < sink->ticks.count; i++) {
-        append(ticks, make_tick(&kept[i], &kept[0], failed), failed);
+        parts_append(parts, ticks, make_tick(parts, &kept[i], &kept[0]));
     }
     const struct watch_census *counted = sink->censuses.items;
     json_t *censuses = json_array();
     for (uint32_t i = 0; i < sink->censuses.count; i++) {
-        append(censuses, make_census(&counted[i], failed), failed);
+        parts_append(parts, censuses, make_census(parts, &counted[i]));
     }
-    set(document, "ticks", ticks, failed);
-    set(document, "censuses", censuses, failed);
-    set(document, "ticks_thinned", integer(watch_keep_thinned(&sink->ticks)), failed);
-    set(document, "censuses_thinned", integer(sink->census_count - sink->censuses.count), failed);
+    parts_set(parts, document, "ticks", ticks);
+    parts_set(parts, document, "censuses", censuses);
+    parts_set_number(parts, document, "ticks_thinned", watch_keep_thinned(&sink->ticks));
+    parts_set_number(parts, document, "censuses_thinned",
+                     sink->census_count - sink->censuses.count);
 }
 
 /* Adds what is known at the end; of a recording that was cut short it is not. */
-static void set_end(json_t *document, const struct sample_end *end, bool *failed)
+static void set_end(struct parts *parts, json_t *document, const struct sample_end *end)
 {
-    set(document, "is_whole", json_boolean(end->is_whole), failed);
+    parts_set(parts, document, "is_whole", json_boolean(end->is_whole));
     if (!end->is_whole) {
-        set(document, "kernel_deltas", json_null(), failed);
+        parts_set(parts, document, "kernel_deltas", json_null());
         return;
     }
-    set(document, "kernel_deltas", make_deltas(end, failed), failed);
-    set(document, "ticks_missed", integer(end->ticks_missed), failed);
-    set(document, "tick_errors", integer(end->tick_errors), failed);
-    set(document, "tick_cpu_ns", integer(end->tick_cpu_ns), failed);
-    set(document, "census_errors", integer(end->census_errors), failed);
-    set(document, "census_cpu_ns", integer(end->census_cpu_ns), failed);
-    set(document, "budget_cpu_ns", integer(end->budget_cpu_ns), failed);
+    parts_set(parts, document, "kernel_deltas", make_deltas(parts, end));
+    parts_set_number(parts, document, "ticks_missed", end->ticks_missed);
+    parts_set_number(parts, document, "tick_errors", end->tick_errors);
+    parts_set_number(parts, document, "tick_cpu_ns", end->tick_cpu_ns);
+    parts_set_number(parts, document, "census_errors", end->census_errors);
+    parts_set_number(parts, document, "census_cpu_ns", end->census_cpu_ns);
+    parts_set_number(parts, document, "walk_cpu_ns", end->walk_cpu_ns);
+    parts_set_number(parts, document, "budget_cpu_ns", end->budget_cpu_ns);
 }
 
 static int write_stream(json_t *document, FILE *out)
@@ -231,19 +238,41 @@ static int write_document(json_t *document, const char *path, bool failed, struc
     return 0;
 }
 
-int document_write_once(const struct stat_settings *settings, const struct census_result *result,
-                        const char *method, uint64_t time_wait_live, struct failure *failure)
+/* What one walk or reading of the matrix leaves; only what was asked for is there. */
+static void set_found(struct parts *parts, json_t *document, const struct sample_head *head,
+                      const struct sample *sample)
 {
-    bool failed = false;
-    struct utsname kernel;
-    json_t *document =
-        make_head(settings, uname(&kernel) == 0 ? kernel.release : "", method, &failed);
-    set_stamp(document, &result->stamp, &failed);
-    set(document, "ipv4", make_counts(&result->v4, &failed), &failed);
-    set(document, "ipv6", make_counts(&result->v6, &failed), &failed);
-    set(document, "total", make_counts(&result->total, &failed), &failed);
-    set(document, "time_wait_live", integer(time_wait_live), &failed);
-    return write_document(document, settings->options->json, failed, failure);
+    if (sample->has_transitions) {
+        parts_set(parts, document, "transitions", parts_transitions(parts, sample));
+    }
+    if (head->by[0] != '\0' && sample->owners_cpu_ns > 0) {
+        parts_set(parts, document, "by", json_string(head->by));
+        parts_set(parts, document, "owners", parts_owners(parts, sample));
+    }
+}
+
+int document_write_once(const struct stat_settings *settings, const struct sample_head *head,
+                        const struct sample *sample, struct failure *failure)
+{
+    struct parts made = {0};
+    struct parts *parts = &made;
+    json_t *document = make_head(parts, settings, head->kernel, head->method);
+    set_stamp(parts, document, &sample->census.stamp);
+    parts_set(parts, document, "ipv4", make_counts(parts, &sample->census.v4));
+    parts_set(parts, document, "ipv6", make_counts(parts, &sample->census.v6));
+    parts_set(parts, document, "total", make_counts(parts, &sample->census.total));
+    parts_set_number(parts, document, "time_wait_live", sample->values[WATCH_time_wait]);
+    set_found(parts, document, head, sample);
+    return write_document(document, settings->options->json, made.failed, failure);
+}
+
+static void take_steps(const struct sample *now, struct document_tick *tick)
+{
+    tick->has_transitions = now->has_transitions;
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        tick->steps[i] = now->transitions.n[sample_steps[i].from][sample_steps[i].to];
+    }
+    tick->other_steps = sample_other_steps(&now->transitions);
 }
 
 /* Without memory the series has a gap, which the thinned count shows. */
@@ -255,26 +284,59 @@ static int json_take(struct sink *base, const struct sample *now, const struct s
     (void)failure;
     struct document_tick tick = {.elapsed_ns = now->elapsed_ns, .late_ns = now->late_ns};
     memcpy(tick.values, now->values, sizeof(tick.values));
+    take_steps(now, &tick);
     (void)watch_keep_add(&sink->ticks, &tick, now->is_last);
     if (now->census_count > sink->census_count) {
         sink->census_count = now->census_count;
         (void)watch_keep_add(&sink->censuses, &now->census, now->is_last);
     }
-    sink->time_wait = now->time_wait;
+    notes_add(&sink->notes, now);
+    sink->last = *now;
+    sink->has_last = true;
     return 0;
+}
+
+static json_t *make_notes(struct parts *parts, const struct notes *notes)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < notes->count; i++) {
+        const struct note *note = &notes->items[i];
+        json_t *object = json_object();
+        parts_set(parts, object, "first_sec",
+                  json_real((double)note->first_ns / (double)NS_PER_SEC));
+        parts_set(parts, object, "last_sec", json_real((double)note->last_ns / (double)NS_PER_SEC));
+        parts_set_number(parts, object, "ticks", note->times);
+        parts_set(parts, object, "text", json_string(note->text));
+        parts_append(parts, array, object);
+    }
+    return array;
+}
+
+static void set_last(struct parts *parts, json_t *document, const struct json_sink *sink)
+{
+    const struct sample *last = &sink->last;
+    if (!sink->has_last) {
+        parts_set(parts, document, "time_wait", json_null());
+        return;
+    }
+    parts_set(parts, document, "time_wait", make_estimate(parts, &last->time_wait));
+    set_found(parts, document, sink->head, last);
+    parts_set(parts, document, "listeners", parts_listeners(parts, last));
 }
 
 static int json_end(struct sink *base, const struct sample_end *end, struct failure *failure)
 {
     const struct json_sink *sink = (struct json_sink *)base;
-    bool failed = false;
-    json_t *document = make_head(sink->settings, sink->head->kernel, sink->head->method, &failed);
-    set(document, "passed_over", json_string(sink->head->missing), &failed);
-    set_series(document, sink, &failed);
-    set_end(document, end, &failed);
-    set(document, "time_wait",
-        sink->ticks.count > 0 ? make_estimate(&sink->time_wait, &failed) : json_null(), &failed);
-    return write_document(document, sink->settings->options->json, failed, failure);
+    struct parts made = {0};
+    struct parts *parts = &made;
+    json_t *document = make_head(parts, sink->settings, sink->head->kernel, sink->head->method);
+    parts_set(parts, document, "passed_over", json_string(sink->head->missing));
+    set_series(parts, document, sink);
+    set_end(parts, document, end);
+    parts_set(parts, document, "notes", make_notes(parts, &sink->notes));
+    parts_set_number(parts, document, "notes_left_out", sink->notes.left_out);
+    set_last(parts, document, sink);
+    return write_document(document, sink->settings->options->json, made.failed, failure);
 }
 
 static void json_close(struct sink *base)

@@ -7,10 +7,11 @@
 
 #include "base/failure.h"
 #include "stat/options.h"
-#include "tcpstat/tcpstat.h"
+#include "stat/sample.h"
 
-/* Writes a single count. Returns 0 or -errno with the failure's text set. */
-int document_write_once(const struct stat_settings *settings, const struct census_result *result,
-                        const char *method, uint64_t time_wait_live, struct failure *failure);
+/* Writes a single count: a sample's census and owners. Returns 0 or -errno with the failure's text
+ * set. */
+int document_write_once(const struct stat_settings *settings, const struct sample_head *head,
+                        const struct sample *sample, struct failure *failure);
 
 #endif

@@ -18,6 +18,9 @@
 /* Ticks that may wait while a sink is slow; further ones are missed, and counted. */
 #define QUEUE_MAX 64
 
+/* A census need not come more often than the shortest tick: the budget is what bounds it. */
+#define CENSUS_GAP_NS (10 * NS_PER_MS)
+
 /* Samples that the TIME_WAIT model sees: thinned evenly when there are more. */
 #define MODEL_SAMPLES_MAX 4096
 
@@ -26,7 +29,7 @@ struct kernel_feed {
     const struct stat_settings *settings;
     struct watch *watch; /* NULL once it was stopped */
     struct tcpstat_listeners *listeners;
-    struct observer *observer; /* NULL: not wanted */
+    struct observer *observer;
     struct watch_keep model;
     uint64_t origin_ns;
     uint64_t origin_wall_ns;
@@ -113,6 +116,20 @@ static uint64_t census_interval(const struct watch_latest *latest)
     return due_ns <= started_ns || due_ns >= CLOCK_NEVER / 2 ? 0 : due_ns - started_ns;
 }
 
+/* Tells how long the budget lets the next walk over owners wait; 0: not known, or never. */
+static uint64_t walk_wait(const struct watch_latest *latest)
+{
+    const uint64_t due_ns = latest->walk_due_ns;
+    const uint64_t now_ns = latest->tick.at_ns;
+    return due_ns <= now_ns || due_ns >= CLOCK_NEVER / 2 ? 0 : due_ns - now_ns;
+}
+
+/* In the watch's census thread. */
+static void on_walk(void *context)
+{
+    observer_walk(((struct kernel_feed *)context)->observer);
+}
+
 static void make_sample(struct kernel_feed *kernel, const struct watch_latest *latest,
                         struct sample *sample)
 {
@@ -127,6 +144,7 @@ static void make_sample(struct kernel_feed *kernel, const struct watch_latest *l
     memcpy(sample->values, tick->values, sizeof(sample->values));
     if (latest->censuses > 0) {
         sample->census = latest->census;
+        sample->peak = latest->peak;
         sample->census_every_ns = census_interval(latest);
         sample->census_age_ns = tick->at_ns > latest->census.stamp.started_ns
                                     ? tick->at_ns - latest->census.stamp.started_ns
@@ -136,9 +154,8 @@ static void make_sample(struct kernel_feed *kernel, const struct watch_latest *l
     }
     estimate_time_wait(kernel, tick, &sample->time_wait);
     read_listeners(kernel, sample);
-    if (kernel->observer != NULL) {
-        observer_add(kernel->observer, kernel->origin_ns, sample);
-    }
+    observer_add(kernel->observer, kernel->origin_ns, sample);
+    sample->owners_in_ns = walk_wait(latest);
     warnings_add(sample, sample->number == 0 ? sample : &kernel->before, &kernel->feed.head);
     kernel->before = *sample;
 }
@@ -189,6 +206,7 @@ static bool kernel_finish(struct feed *feed, struct sample *last, struct sample_
         .tick_cpu_ns = series.tick_cpu_ns,
         .census_errors = series.census_errors,
         .census_cpu_ns = series.census_cpu_ns,
+        .walk_cpu_ns = series.walk_cpu_ns,
         .budget_cpu_ns = series.budget_cpu_ns,
         .last_error = series.last_error,
     };
@@ -197,6 +215,7 @@ static bool kernel_finish(struct feed *feed, struct sample *last, struct sample_
     if (series.census_count > 0) {
         latest.censuses = series.census_count + series.censuses_thinned;
         latest.census = series.censuses[series.census_count - 1];
+        latest.peak = latest.census.total;
     }
     make_sample(kernel, &latest, last);
     last->is_last = true;
@@ -260,7 +279,7 @@ static void queue_first_tick(struct kernel_feed *kernel)
     kernel->queue_count = 1;
     struct sample_head *head = &kernel->feed.head;
     snprintf(head->method, sizeof(head->method), "%s", latest.census_method);
-    snprintf(head->missing, sizeof(head->missing), "%s", watch_passed_over(kernel->watch));
+    sample_head_add_missing(head, watch_passed_over(kernel->watch));
     const uint64_t one = 1;
     const ssize_t written = write(kernel->feed.fd, &one, sizeof(one));
     (void)written;
@@ -268,22 +287,34 @@ static void queue_first_tick(struct kernel_feed *kernel)
 
 static int start_watch(struct kernel_feed *kernel, struct failure *failure)
 {
+    struct census *census;
+    int error = observer_open_census(kernel->observer, &census, failure);
+    if (error < 0) {
+        return error;
+    }
     const struct watch_config config = {
         .interval_ns = kernel->settings->options->interval_ns,
         .budget_permille = kernel->settings->budget_permille,
+        .census_gap_ns = CENSUS_GAP_NS,
         .payer = WATCH_PAYS_FOR_PROCESS,
+        .opened_cpu_ns = clock_process_cpu_ns(),
         .final = WATCH_FINAL_WITHIN_BUDGET,
         .method = (enum census_method)kernel->settings->options->method,
         .request = stat_settings_request(kernel->settings),
+        .census = census,
         .on_tick = on_tick,
+        .walk = observer_walks(kernel->observer) ? on_walk : NULL,
         .context = kernel,
     };
     pthread_mutex_lock(&kernel->lock);
-    const int error = watch_start(&kernel->watch, &config, failure);
+    error = watch_start(&kernel->watch, &config, failure);
     if (error == 0) {
         queue_first_tick(kernel);
     }
     pthread_mutex_unlock(&kernel->lock);
+    if (error < 0) {
+        census_close(census); /* still ours */
+    }
     return error;
 }
 
@@ -308,10 +339,10 @@ int feed_open_kernel(struct feed **feed, const struct stat_settings *settings,
         error = tcpstat_listeners_open(&kernel->listeners, failure);
     }
     if (error == 0) {
-        error = start_watch(kernel, failure);
-    }
-    if (error == 0 && settings->observes) {
         error = observer_open(&kernel->observer, settings, &kernel->feed.head, failure);
+    }
+    if (error == 0) {
+        error = start_watch(kernel, failure);
     }
     if (error < 0) {
         kernel_close(&kernel->feed);

@@ -4,14 +4,28 @@
 #include <stdlib.h>
 
 #include "stat/display.h"
+#include "stat/notes.h"
 #include "stat/sink.h"
 
 struct lines_sink {
     struct sink sink; /* first: a pointer to it is a pointer to this */
     struct display display;
     struct timewait_estimate time_wait;
+    struct notes notes;
     uint64_t taken;
 };
+
+/* Says each warning once, when it comes. To the standard error, so that columns stay columns. */
+static void print_notes(struct lines_sink *lines, const struct sample *now)
+{
+    const uint32_t new_ones = notes_add(&lines->notes, now);
+    for (uint32_t i = 0; i < now->note_count; i++) {
+        if ((new_ones >> i & 1) != 0) {
+            fprintf(stderr, "%7.1fs %s\n", (double)now->elapsed_ns / (double)NS_PER_SEC,
+                    now->notes[i]);
+        }
+    }
+}
 
 static int lines_take(struct sink *base, const struct sample *now, const struct sample *before,
                       struct failure *failure)
@@ -34,6 +48,7 @@ static int lines_take(struct sink *base, const struct sample *now, const struct 
         .listen_drops_per_sec = sample_rise_per_sec(now, before, WATCH_listen_drops),
     };
     display_print_line(&lines->display, &line, stdout);
+    print_notes(lines, now);
     fflush(stdout); /* main tells whether it went well */
     return 0;
 }

@@ -116,6 +116,37 @@ static void add_transitions(struct openmetrics *out, const struct sample *sample
     }
 }
 
+static void add_lasted(struct openmetrics *out, const struct sample *sample)
+{
+    static const struct openmetrics_family family = {
+        "finwait_tcp_state_duration_seconds", OPENMETRICS_HISTOGRAM, "seconds",
+        "how long a state lasted for the sockets that left it, timed in the kernel"};
+    openmetrics_begin(out, &family);
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        const struct sample_lasted *lasted = &sample->lasted[state];
+        const struct openmetrics_label label = {"state", tcp_state_key((enum tcp_state)state)};
+        const struct openmetrics_powers powers = {lasted->powers, SAMPLE_POWERS, lasted->sum_ns};
+        if (lasted->count > 0) {
+            openmetrics_powers(out, &family, (struct openmetrics_labels){&label, 1}, &powers);
+        }
+    }
+}
+
+static void add_oldest(struct openmetrics *out, const struct sample *sample)
+{
+    static const struct openmetrics_family family = {
+        "finwait_tcp_oldest_seconds", OPENMETRICS_GAUGE, "seconds",
+        "age of the oldest socket in each state, as of the last walk over owners"};
+    openmetrics_begin(out, &family);
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        const struct openmetrics_label label = {"state", tcp_state_key((enum tcp_state)state)};
+        if (sample->oldest_ns[state] > 0) {
+            openmetrics_real(out, &family, (struct openmetrics_labels){&label, 1},
+                             seconds(sample->oldest_ns[state]));
+        }
+    }
+}
+
 /* Tells whether an owner's name, which may have been cut, was there before. */
 static bool is_repeated(const struct sample *sample, uint32_t index)
 {
@@ -150,6 +181,23 @@ static void add_owners(struct openmetrics *out, const struct sample_head *head,
     }
 }
 
+static void add_made(struct openmetrics *out, const struct sample_head *head,
+                     const struct sample *sample)
+{
+    static const struct openmetrics_family family = {
+        "finwait_tcp_owner_time_wait", OPENMETRICS_COUNTER, "",
+        "TIME_WAIT records that an owner's sockets left since the start"};
+    openmetrics_begin(out, &family);
+    for (uint32_t i = 0; i < sample->owner_count; i++) {
+        const struct sample_owner *owner = &sample->owners[i];
+        const struct openmetrics_label labels[] = {{"by", head->by}, {"owner", owner->name}};
+        if (owner->time_wait_made > 0 && !is_repeated(sample, i)) {
+            openmetrics_count(out, &family, (struct openmetrics_labels){labels, 2},
+                              owner->time_wait_made);
+        }
+    }
+}
+
 void metrics_fill(struct openmetrics *out, const struct sample_head *head,
                   const struct sample *sample)
 {
@@ -160,8 +208,11 @@ void metrics_fill(struct openmetrics *out, const struct sample_head *head,
     add_listeners(out, sample);
     if (sample->has_transitions) {
         add_transitions(out, sample);
+        add_lasted(out, sample);
     }
     if (head->by[0] != '\0') {
         add_owners(out, head, sample);
+        add_made(out, head, sample);
+        add_oldest(out, sample);
     }
 }

@@ -2,28 +2,25 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
+#include "stat/lasted.h"
+#include "tcpstat/census_owners.h"
 #include "tcpstat/owners.h"
 #include "tcpstat/transitions.h"
 #include "tcpstat/tuples.h"
 
-/* Walks may take half of the budget: one part in so many per mille of it. */
-#define WALK_SHARE (1000 * 2)
-
-/* The newest of everything. */
+/* What the last walk found. */
 struct observation {
-    bool has_transitions;
-    uint64_t transitions_ns; /* clock_now_ns */
-    struct tcp_transitions matrix;
-    uint64_t owners_ns; /* 0: none yet */
+    uint64_t owners_ns; /* clock_now_ns; 0: none yet */
     uint64_t owners_cpu_ns;
     uint32_t owner_count;
     uint32_t owners_left_out;
     struct sample_owner owners[SAMPLE_OWNERS_MAX];
+    uint64_t oldest_ns[TCP_STATE_COUNT];
     char growth[OWNERS_GROWTH_TEXT_MAX]; /* "" : no CLOSE_WAIT grows */
     char tuples[TUPLES_TEXT_MAX];        /* "": no 4-tuples run out */
 };
@@ -31,19 +28,20 @@ struct observation {
 struct observer {
     const struct stat_settings *settings;
     struct transitions *transitions; /* NULL: not to be had here */
-    struct owners *owners;           /* NULL: not wanted */
+    struct transitions_snapshot snapshot;
+    struct lasted lasted;
+
+    /* The walking thread's. */
+    struct owners *owners;     /* NULL: not wanted */
+    struct cgroup_set cgroups; /* of --cgroup */
     struct tuples_ports ports;
     struct tuples_use *uses[2]; /* the walk before, and the last one */
     uint64_t walks;
     struct owners_growth growth;
     struct owners_result result;
-    struct transitions_snapshot snapshot;
-    pthread_t thread;
-    bool was_started;
+    struct observation found;
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t wake;
-    bool stopping;
     uint64_t lifetime_ns; /* TIME_WAIT's, as the newest sample has it */
     struct observation latest;
 };
@@ -59,17 +57,6 @@ static void copy_name(char *to, size_t size, const char *from)
     }
 }
 
-static void read_transitions(struct observer *observer, struct observation *found)
-{
-    if (observer->transitions == NULL ||
-        transitions_read(observer->transitions, &observer->snapshot) < 0) {
-        return;
-    }
-    found->has_transitions = true;
-    found->transitions_ns = observer->snapshot.taken_ns;
-    found->matrix = observer->snapshot.matrix;
-}
-
 static void keep_owners(const struct owners_result *result, struct observation *found)
 {
     found->owners_ns = result->taken_ns;
@@ -78,106 +65,126 @@ static void keep_owners(const struct owners_result *result, struct observation *
         result->row_count < SAMPLE_OWNERS_MAX ? result->row_count : SAMPLE_OWNERS_MAX;
     found->owners_left_out =
         result->groups > found->owner_count ? result->groups - found->owner_count : 0;
+    memcpy(found->oldest_ns, result->oldest_ns, sizeof(found->oldest_ns));
     for (uint32_t i = 0; i < found->owner_count; i++) {
         const struct owners_row *row = &result->rows[i];
         struct sample_owner *owner = &found->owners[i];
         copy_name(owner->name, sizeof(owner->name), row->name);
         owner->counts = row->counts;
         owner->time_wait_made = row->time_wait_made;
+        memcpy(owner->oldest_ns, row->oldest_ns, sizeof(owner->oldest_ns));
     }
 }
 
 /* Looks at every destination, and keeps the first warning that there is. */
-static void forecast_tuples(struct observer *observer, uint64_t lifetime_ns,
-                            struct observation *found)
+static void forecast_tuples(struct observer *observer, uint64_t lifetime_ns)
 {
     const struct tuples_use *earlier = observer->uses[observer->walks % 2];
     const struct tuples_use *later = observer->uses[(observer->walks + 1) % 2];
-    found->tuples[0] = '\0';
+    char *text = observer->found.tuples;
+    text[0] = '\0';
     for (uint32_t i = 0; observer->walks > 1 && i < later->pair_count; i++) {
         struct tuples_forecast forecast;
         if (tuples_forecast(earlier, later, i, lifetime_ns, &forecast) &&
-            tuples_warning(&forecast, &observer->ports, found->tuples)) {
+            tuples_warning(&forecast, &observer->ports, text)) {
             return;
         }
     }
 }
 
-/* Walks over all sockets once; returns what that cost. */
-static uint64_t walk(struct observer *observer, uint64_t lifetime_ns, struct observation *found)
+static void take_result(struct observer *observer)
+{
+    pthread_mutex_lock(&observer->lock);
+    const uint64_t lifetime_ns = observer->lifetime_ns;
+    pthread_mutex_unlock(&observer->lock);
+    struct observation *found = &observer->found;
+    observer->walks++;
+    keep_owners(&observer->result, found);
+    forecast_tuples(observer, lifetime_ns);
+    found->growth[0] = '\0';
+    if (observer->settings->by == OWNERS_BY_PID) {
+        (void)owners_growth_update(&observer->growth, &observer->result, found->growth);
+    }
+    pthread_mutex_lock(&observer->lock);
+    observer->latest = *found;
+    pthread_mutex_unlock(&observer->lock);
+}
+
+/* Walks for the rows of --by, and what passes the filters. Returns 0 or -errno. */
+static int walk(struct observer *observer, const struct census_request *filter)
 {
     const struct stat_settings *settings = observer->settings;
-    const struct census_request filter = stat_settings_request(settings);
+    if (settings->has_cgroup) {
+        /* What is known already serves where the folder cannot be read any more. */
+        (void)cgroup_set_read(&observer->cgroups, settings->cgroup.folder);
+    }
     const struct owners_request request = {
         .key = settings->by,
         .top = (uint32_t)settings->options->top,
-        .filter = &filter,
+        .filter = filter,
+        .pid = settings->pid,
+        .cgroups = settings->has_cgroup ? &observer->cgroups : NULL,
         .tuples = observer->uses[observer->walks % 2],
     };
-    const uint64_t cpu_ns = clock_thread_cpu_ns();
-    if (owners_run(observer->owners, &request, &observer->result) == 0) {
-        observer->walks++;
-        keep_owners(&observer->result, found);
-        forecast_tuples(observer, lifetime_ns, found);
-        found->growth[0] = '\0';
-        if (settings->by == OWNERS_BY_PID) {
-            (void)owners_growth_update(&observer->growth, &observer->result, found->growth);
-        }
+    const int error = owners_run(observer->owners, &request, &observer->result);
+    if (error == 0) {
+        take_result(observer);
     }
-    return clock_thread_cpu_ns() - cpu_ns;
+    return error;
 }
 
-/* Sleeps until then, or until the end is wanted; true: it is. Requires the lock. */
-static bool wait_until(struct observer *observer, uint64_t until_ns)
+void observer_walk(struct observer *observer)
 {
-    const struct timespec until = {
-        .tv_sec = (time_t)(until_ns / NS_PER_SEC),
-        .tv_nsec = (long)(until_ns % NS_PER_SEC),
-    };
-    int error = 0;
-    while (!observer->stopping && error == 0) {
-        error = pthread_cond_timedwait(&observer->wake, &observer->lock, &until);
-    }
-    return observer->stopping;
+    const struct census_request filter = stat_settings_request(observer->settings);
+    (void)walk(observer, &filter); /* the next one may go better; the rows keep their age */
 }
 
-static void *run(void *context)
+static int walk_for_census(void *context, const struct census_request *filter,
+                           const struct owners_result **found)
 {
     struct observer *observer = context;
-    const uint64_t interval_ns = observer->settings->options->interval_ns;
-    const uint32_t budget = observer->settings->budget_permille;
-    struct observation found = {0};
-    uint64_t walk_due_ns = observer->owners == NULL ? CLOCK_NEVER : 0; /* a budget of 0: none */
-    uint64_t due_ns = clock_now_ns();
-    pthread_mutex_lock(&observer->lock);
-    while (!wait_until(observer, due_ns)) {
-        const uint64_t lifetime_ns = observer->lifetime_ns;
-        pthread_mutex_unlock(&observer->lock);
-        const uint64_t now_ns = clock_now_ns();
-        read_transitions(observer, &found);
-        if (budget > 0 && now_ns >= walk_due_ns) {
-            const uint64_t cost_ns = walk(observer, lifetime_ns, &found);
-            walk_due_ns = now_ns + cost_ns * WALK_SHARE / budget;
-        }
-        due_ns = now_ns + interval_ns;
-        pthread_mutex_lock(&observer->lock);
-        observer->latest = found;
-    }
-    pthread_mutex_unlock(&observer->lock);
-    return NULL;
+    *found = &observer->result;
+    return walk(observer, filter);
 }
 
-/* Adds a sentence to what the machine cannot tell. */
-static void add_missing(struct sample_head *head, const char *text)
+int observer_open_census(struct observer *observer, struct census **census, struct failure *failure)
 {
-    const size_t length = strlen(head->missing);
-    snprintf(head->missing + length, sizeof(head->missing) - length, "%s%s", length > 0 ? "; " : "",
-             text);
+    *census = NULL;
+    if (!stat_settings_names_owner(observer->settings)) {
+        return 0;
+    }
+    const struct census_owners_config config = {
+        .owners = observer->owners, .walk = walk_for_census, .context = observer};
+    return census_open_owners(census, &config, failure);
+}
+
+bool observer_walks(const struct observer *observer)
+{
+    return observer->owners != NULL && !stat_settings_names_owner(observer->settings);
+}
+
+/* Says that a process's sockets are elsewhere, most likely: it may have been given some of ours. */
+static void add_other_namespace(uint32_t pid, struct sample_head *head)
+{
+    char path[64];
+    char text[256];
+    struct stat own;
+    struct stat its;
+    snprintf(path, sizeof(path), "/proc/%u/ns/net", pid);
+    if (pid == 0 || stat("/proc/thread-self/ns/net", &own) < 0 || stat(path, &its) < 0 ||
+        own.st_ino == its.st_ino) {
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "process %u lives in another network namespace, where its own sockets are; --netns %u "
+             "watches that",
+             pid, pid);
+    sample_head_add_missing(head, text);
 }
 
 static int open_owners(struct observer *observer, struct sample_head *head, struct failure *failure)
 {
-    if (!observer->settings->has_by) {
+    if (!observer->settings->has_by && !stat_settings_names_owner(observer->settings)) {
         return 0;
     }
     int error = tuples_ports_read(&observer->ports, failure);
@@ -194,36 +201,42 @@ static int open_owners(struct observer *observer, struct sample_head *head, stru
     if (error == 0) {
         snprintf(head->by, sizeof(head->by), "%s", observer->settings->by_name);
         if (owners_missing(observer->owners) != NULL) {
-            add_missing(head, owners_missing(observer->owners));
+            sample_head_add_missing(head, owners_missing(observer->owners));
         }
     }
     return error;
 }
 
-/* Starts the thread with all signals blocked: they are the session's. */
-static int start(struct observer *observer, struct failure *failure)
+/* Opens the transitions, unless the method rules BPF out. Without them is a failure only where the
+ * method rules everything else out. */
+static int open_transitions(struct observer *observer, struct sample_head *head,
+                            struct failure *failure)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&observer->thread, NULL, run, observer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        return failure_set(failure, error, "no thread to find owners: %s", strerror(error));
+    const struct stat_settings *settings = observer->settings;
+    const struct census_request filter = stat_settings_request(settings);
+    const struct transitions_config config = {
+        .filter = &filter,
+        .pid = settings->pid,
+        /* Where transitions are told apart by it, there is no later. */
+        .finds_holders_later = settings->pid == 0,
+        .cgroup_id = settings->has_cgroup ? settings->cgroup.id : 0,
+        .cgroup_level = settings->cgroup.level,
+    };
+    const bool names_owner = stat_settings_names_owner(settings);
+    if (names_owner && settings->options->method == CENSUS_PROCFS) {
+        return 0;
     }
-    observer->was_started = true;
+    struct failure why;
+    const int error = transitions_open(&observer->transitions, &config, &why);
+    if (error == 0) {
+        return 0;
+    }
+    observer->transitions = NULL;
+    if (names_owner && settings->options->method == CENSUS_BPF) {
+        return failure_set(failure, -error, "%s", why.text);
+    }
+    sample_head_add_missing(head, why.text);
     return 0;
-}
-
-static void init_lock(struct observer *observer)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&observer->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&observer->lock, NULL);
 }
 
 int observer_open(struct observer **observer, const struct stat_settings *settings,
@@ -234,20 +247,12 @@ int observer_open(struct observer **observer, const struct stat_settings *settin
         return failure_set(failure, ENOMEM, "no memory to find owners");
     }
     made->settings = settings;
+    add_other_namespace(settings->pid, head);
     made->lifetime_ns = TIMEWAIT_LIFETIME_ASSUMED_NS;
-    init_lock(made);
-    const struct census_request filter = stat_settings_request(settings);
-    const struct transitions_config config = {.local_ports = filter.local_ports,
-                                              .remote_ports = filter.remote_ports};
-    struct failure why;
-    /* The matrix has no filter for either port: with one, no rates are better than wrong ones. */
-    if (filter.either_ports == NULL && transitions_open(&made->transitions, &config, &why) < 0) {
-        made->transitions = NULL;
-        add_missing(head, why.text);
-    }
-    int error = open_owners(made, head, failure);
+    pthread_mutex_init(&made->lock, NULL);
+    int error = open_transitions(made, head, failure);
     if (error == 0) {
-        error = start(made, failure);
+        error = open_owners(made, head, failure);
     }
     if (error < 0) {
         observer_close(made);
@@ -257,23 +262,39 @@ int observer_open(struct observer **observer, const struct stat_settings *settin
     return 0;
 }
 
+static void add_transitions(struct observer *observer, uint64_t origin_ns, struct sample *sample)
+{
+    if (observer->transitions == NULL ||
+        transitions_read(observer->transitions, &observer->snapshot) < 0) {
+        return;
+    }
+    sample->has_transitions = true;
+    sample->transitions_ns = observer->snapshot.taken_ns - origin_ns;
+    sample->transitions = observer->snapshot.matrix;
+    lasted_read(&observer->lasted, observer->transitions, &sample->transitions);
+    memcpy(sample->lasted, observer->lasted.states, sizeof(sample->lasted));
+}
+
+static void add_owners(const struct observation *latest, uint64_t origin_ns, struct sample *sample)
+{
+    if (latest->owners_ns < origin_ns) {
+        return;
+    }
+    sample->owners_ns = latest->owners_ns - origin_ns;
+    sample->owners_cpu_ns = latest->owners_cpu_ns;
+    sample->owner_count = latest->owner_count;
+    sample->owners_left_out = latest->owners_left_out;
+    memcpy(sample->oldest_ns, latest->oldest_ns, sizeof(sample->oldest_ns));
+    memcpy(sample->owners, latest->owners, latest->owner_count * sizeof(latest->owners[0]));
+}
+
 void observer_add(struct observer *observer, uint64_t origin_ns, struct sample *sample)
 {
+    add_transitions(observer, origin_ns, sample);
     pthread_mutex_lock(&observer->lock);
     const struct observation *latest = &observer->latest;
     observer->lifetime_ns = sample->time_wait.lifetime_ns;
-    sample->has_transitions = latest->has_transitions && latest->transitions_ns >= origin_ns;
-    if (sample->has_transitions) {
-        sample->transitions_ns = latest->transitions_ns - origin_ns;
-        sample->transitions = latest->matrix;
-    }
-    if (latest->owners_ns >= origin_ns) {
-        sample->owners_ns = latest->owners_ns - origin_ns;
-        sample->owners_cpu_ns = latest->owners_cpu_ns;
-        sample->owner_count = latest->owner_count;
-        sample->owners_left_out = latest->owners_left_out;
-        memcpy(sample->owners, latest->owners, latest->owner_count * sizeof(latest->owners[0]));
-    }
+    add_owners(latest, origin_ns, sample);
     if (latest->tuples[0] != '\0') {
         sample_add_note(sample, "%s", latest->tuples);
     }
@@ -288,20 +309,13 @@ void observer_close(struct observer *observer)
     if (observer == NULL) {
         return;
     }
-    if (observer->was_started) {
-        pthread_mutex_lock(&observer->lock);
-        observer->stopping = true;
-        pthread_cond_broadcast(&observer->wake);
-        pthread_mutex_unlock(&observer->lock);
-        pthread_join(observer->thread, NULL);
-    }
     owners_close(observer->owners);
     owners_result_free(&observer->result);
     transitions_snapshot_free(&observer->snapshot);
     transitions_close(observer->transitions);
+    cgroup_set_free(&observer->cgroups);
     free(observer->uses[0]);
     free(observer->uses[1]);
-    pthread_cond_destroy(&observer->wake);
     pthread_mutex_destroy(&observer->lock);
     free(observer);
 }

@@ -1,9 +1,8 @@
-/* The observer: exact transitions and owners, read in a thread of its own, since a walk over all
- * sockets and processes may take seconds.
+/* The observer: exact transitions, and owners by walks over all sockets.
  *
  * Layer: program finwait-stat (L5). It is opened by the main thread, in the namespace to watch, and
- * keeps its walks to half of the budget; what it costs counts as the process's. What this machine
- * cannot tell is said in words once. */
+ * has no thread of its own: a walk is made in the watch's census thread and from its budget, the
+ * matrix is read by whoever makes samples. What this machine cannot tell is said in words once. */
 #ifndef FINWAIT_STAT_OBSERVER_H
 #define FINWAIT_STAT_OBSERVER_H
 
@@ -13,15 +12,27 @@
 
 struct observer;
 
-/* Opens and starts it; `head` gets what it groups by, and what is missing. Settings are borrowed.
- * Returns 0 or -errno with the text set. */
+/* Opens it; `head` gets what it groups by, and what is missing. Settings are borrowed. Returns 0 or
+ * -errno with the text set. */
 int observer_open(struct observer **observer, const struct stat_settings *settings,
                   struct sample_head *head, struct failure *failure);
 
-/* Adds what it knows to a sample, whose time counts from `origin_ns` of clock_now_ns. */
+/* Opens the census of a filter by owner, which is a walk; it is to be closed before the observer.
+ * NULL: the filter has none, and walks are made apart. Returns 0 or -errno with the text set. */
+int observer_open_census(struct observer *observer, struct census **census,
+                         struct failure *failure);
+
+/* Tells whether owners are wanted by walks apart from the census. */
+bool observer_walks(const struct observer *observer);
+
+/* Walks over all sockets once; any thread, one at a time. */
+void observer_walk(struct observer *observer);
+
+/* Reads the matrix, and adds it and what the last walk found to a sample, whose time counts from
+ * `origin_ns` of clock_now_ns. */
 void observer_add(struct observer *observer, uint64_t origin_ns, struct sample *sample);
 
-/* Ends the thread; waits for a walk under way. NULL is allowed. */
+/* NULL is allowed. */
 void observer_close(struct observer *observer);
 
 #endif

@@ -1,10 +1,13 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "stat/display.h"
 #include "stat/document.h"
 #include "stat/namespace.h"
+#include "stat/observer.h"
 #include "stat/run.h"
 #include "tcpstat/tcpstat.h"
 
@@ -24,31 +27,66 @@ static int read_time_wait(uint64_t *live, struct failure *failure)
     return 0;
 }
 
-/* What one count gave, and by which means. */
+/* What one count gave. */
 struct counted {
     struct census_result result;
-    const char *method;
-    struct census_passed_over passed_over;
+    struct sample_head head;
+    struct sample sample;
 };
 
-static int count_once(const struct stat_settings *settings, struct counted *counted,
-                      struct failure *failure)
+/* Counts by a census of its own, or by the walk over owners that a filter asks for. */
+static int count_once(const struct stat_settings *settings, struct observer *observer,
+                      struct counted *counted, struct failure *failure)
 {
-    struct census *census;
-    int error = census_open(&census, (enum census_method)settings->options->method,
-                            &counted->passed_over, failure);
+    struct census_passed_over passed_over = {0};
+    struct census *census = NULL;
+    int error = observer == NULL ? 0 : observer_open_census(observer, &census, failure);
+    if (error == 0 && census == NULL) {
+        error = census_open(&census, (enum census_method)settings->options->method, &passed_over,
+                            failure);
+    }
     if (error < 0) {
         return error;
     }
-    counted->method = census_method(census);
+    struct sample_head *head = &counted->head;
+    snprintf(head->method, sizeof(head->method), "%s", census_method(census));
+    sample_head_add_missing(head, passed_over.text);
     const struct census_request request = stat_settings_request(settings);
     error = census_run(census, &request, &counted->result);
     census_close(census);
     if (error < 0) {
-        return failure_set(failure, -error, "the sockets cannot be counted by %s: %s",
-                           counted->method, strerror(-error));
+        return failure_set(failure, -error, "the sockets cannot be counted by %s: %s", head->method,
+                           strerror(-error));
     }
+    counted->sample.census_count = 1;
+    counted->sample.census = (struct watch_census){.stamp = counted->result.stamp,
+                                                   .v4 = counted->result.v4,
+                                                   .v6 = counted->result.v6,
+                                                   .total = counted->result.total};
     return 0;
+}
+
+/* Counts, and finds owners where they are asked for; the transitions have only begun. */
+static int find_once(const struct stat_settings *settings, struct counted *counted,
+                     struct failure *failure)
+{
+    struct observer *observer = NULL;
+    int error = 0;
+    if (settings->has_by || stat_settings_names_owner(settings)) {
+        error = observer_open(&observer, settings, &counted->head, failure);
+    }
+    if (error == 0) {
+        error = count_once(settings, observer, counted, failure);
+    }
+    if (error == 0 && observer != NULL) {
+        if (observer_walks(observer)) {
+            observer_walk(observer);
+        }
+        observer_add(observer, 0, &counted->sample);
+        counted->sample.has_transitions = false;
+    }
+    observer_close(observer);
+    return error;
 }
 
 static bool prints_lines(const struct stat_options *options)
@@ -56,26 +94,42 @@ static bool prints_lines(const struct stat_options *options)
     return options->json == NULL || strcmp(options->json, "-") != 0;
 }
 
+static int show_once(const struct stat_settings *settings, const struct counted *counted,
+                     struct failure *failure)
+{
+    const struct sample *sample = &counted->sample;
+    if (prints_lines(settings->options)) {
+        display_print_table(&counted->result, sample->values[WATCH_time_wait], stdout);
+        display_print_owners(&counted->head, sample, stdout);
+        display_print_method(counted->head.method, counted->head.missing, stdout);
+    }
+    return settings->options->json == NULL
+               ? 0
+               : document_write_once(settings, &counted->head, sample, failure);
+}
+
 int run_once(const struct stat_settings *settings, struct failure *failure)
 {
-    struct counted counted = {0};
-    uint64_t time_wait_live = 0;
+    struct counted *counted = calloc(1, sizeof(*counted));
+    if (counted == NULL) {
+        return failure_set(failure, ENOMEM, "no memory to count");
+    }
+    struct utsname kernel;
+    if (uname(&kernel) == 0) {
+        snprintf(counted->head.kernel, sizeof(counted->head.kernel), "%s", kernel.release);
+    }
     const char *netns = settings->options->netns;
     int error = netns == NULL ? 0 : namespace_enter_named(netns, failure);
     if (error == 0) {
-        error = count_once(settings, &counted, failure);
+        error = find_once(settings, counted, failure);
     }
     if (error == 0) {
-        error = read_time_wait(&time_wait_live, failure);
+        error = read_time_wait(&counted->sample.values[WATCH_time_wait], failure);
     }
-    if (error == 0 && prints_lines(settings->options)) {
-        display_print_table(&counted.result, time_wait_live, stdout);
-        display_print_method(counted.method, counted.passed_over.text, stdout);
+    if (error == 0) {
+        error = show_once(settings, counted, failure);
     }
-    if (error == 0 && settings->options->json != NULL) {
-        error =
-            document_write_once(settings, &counted.result, counted.method, time_wait_live, failure);
-    }
-    census_result_free(&counted.result);
+    census_result_free(&counted->result);
+    free(counted);
     return error;
 }

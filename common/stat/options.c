@@ -8,10 +8,12 @@
 
 #include "base/clock.h"
 #include "exporter/exporter.h"
+#include "stat/filters.h"
 #include "stat/sample.h"
 
 #define FIELD(field) offsetof(struct stat_options, field)
 
+#define PID_MAX 4194304 /* PID_MAX_LIMIT of Linux */
 #define SPEED_MIN 0.01
 #define SPEED_MAX 1e6
 
@@ -41,14 +43,46 @@ static const struct cli_option stat_option_table[] = {
      .offset = FIELD(remote_ports),
      .metavar = "PORT[-PORT]",
      .help = "only sockets with this remote port"},
+    {.name = "address",
+     .type = CLI_LIST,
+     .offset = FIELD(addresses),
+     .metavar = "IP[/BITS|-IP]",
+     .help = "only sockets with this address at either end, or one of its prefix or range"},
+    {.name = "local-address",
+     .type = CLI_LIST,
+     .offset = FIELD(local_addresses),
+     .metavar = "IP[/BITS|-IP]",
+     .help = "only sockets with this local address; a listener on all addresses has 0.0.0.0 or ::"},
+    {.name = "remote-address",
+     .type = CLI_LIST,
+     .offset = FIELD(remote_addresses),
+     .metavar = "IP[/BITS|-IP]",
+     .help = "only sockets with this remote address"},
+    {.name = "state",
+     .type = CLI_LIST,
+     .offset = FIELD(states),
+     .metavar = "STATE",
+     .help = "only sockets in this state, such as close_wait; transitions are counted in all"},
+    {.name = "pid",
+     .type = CLI_COUNT,
+     .offset = FIELD(pid),
+     .metavar = "PID",
+     .min = 1,
+     .max = PID_MAX,
+     .help = "only sockets of this process; transitions of those that it connected or listens for"},
+    {.name = "cgroup",
+     .type = CLI_STRING,
+     .offset = FIELD(cgroup),
+     .metavar = "PATH",
+     .help = "only sockets of this cgroup (of version 2) and those below it: /system.slice"},
     {.name = "by",
      .type = CLI_ENUM,
      .offset = FIELD(by),
      .metavar = "WHAT",
      .initial = "auto",
      .choices = stat_by_choices,
-     .help = "whose the sockets are: a table of those with the most on the screen, in recordings "
-             "and metrics; auto: pid for the live view, else none"},
+     .help = "whose the sockets are: a table of those with the most, in every output but lines, "
+             "and warnings; auto: pid, but with --once none"},
     {.name = "top",
      .type = CLI_COUNT,
      .offset = FIELD(top),
@@ -153,31 +187,37 @@ const struct cli_program stat_program = {
     .name = "finwait-stat",
     .summary = "counts the TCP sockets of this network namespace by state",
     .usage = "[options]",
-    .epilogue = "Examples:\n"
-                "  finwait-stat                         the live view, on a terminal\n"
-                "  finwait-stat --port 7000 --view lines    a line a second\n"
-                "  finwait-stat --once --netns 4711     one table, of a process's namespace\n"
-                "  finwait-stat --count 60 --json -     a minute as JSON\n"
-                "  finwait-stat --record run.rec; finwait-stat --replay run.rec --speed 10\n"
-                "  finwait-stat --metrics 127.0.0.1:9464 --by cgroup --view lines\n"
-                "\n"
-                "The columns of states come from a full count of the kernel's table, which\n"
-                "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
-                "every is the time from one count to the next. tw_live, tw_in/s and drops/s\n"
-                "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
-                "is in tw_live too: the kernel keeps both as one kind of record.\n"
-                "\n"
-                "Keys of the live view: q quit, p pause, s sort, h help.\n"
-                "\n"
-                "CSV's columns: times in seconds, the last census by state (empty before the\n"
-                "first), then gauges as they are and totals as their rise since the first row.\n"
-                "Later versions add columns at the end only. A recording is a line of JSON per\n"
-                "tick; of one that was cut short, what is whole is shown and the rest named.\n"
-                "\n"
-                "Exit codes:\n"
-                "  0  counted\n"
-                "  2  bad usage; one line says what was wrong\n"
-                "  3  the kernel's tables or a file cannot be used, or a recording is not whole\n",
+    .epilogue =
+        "Examples:\n"
+        "  finwait-stat                         the live view, on a terminal\n"
+        "  finwait-stat --port 7000 --view lines    a line a second\n"
+        "  finwait-stat --once --netns 4711     one table, of a process's namespace\n"
+        "  finwait-stat --count 60 --json -     a minute as JSON\n"
+        "  finwait-stat --record run.rec; finwait-stat --replay run.rec --speed 10\n"
+        "  finwait-stat --metrics 127.0.0.1:9464 --by cgroup --view lines\n"
+        "\n"
+        "The columns of states come from a full count of the kernel's table, which\n"
+        "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
+        "every is the time from one count to the next. tw_live, tw_in/s and drops/s\n"
+        "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
+        "is in tw_live too: the kernel keeps both as one kind of record.\n"
+        "\n"
+        "--port, --address and the like take several values, by giving them more than once.\n"
+        "\n"
+        "Keys of the live view: q quit, p pause, s sort, h help.\n"
+        "\n"
+        "CSV's columns: times in seconds, the last census by state (empty before the\n"
+        "first), gauges as they are, totals as their rise since the first row, the most\n"
+        "in each state since the row before (peak), transitions (step) and times in\n"
+        "states (lasted) since the start, warnings, and as many owners as --top says.\n"
+        "Later versions add columns before the owners' only. A recording is a line of\n"
+        "JSON per tick; of one that was cut short, what is whole is shown and the rest\n"
+        "named.\n"
+        "\n"
+        "Exit codes:\n"
+        "  0  counted\n"
+        "  2  bad usage; one line says what was wrong\n"
+        "  3  the kernel's tables or a file cannot be used, or a recording is not whole\n",
     .options = stat_option_table,
     .option_count = sizeof(stat_option_table) / sizeof(stat_option_table[0]),
     .struct_bytes = sizeof(struct stat_options),
@@ -237,8 +277,12 @@ int stat_parse_speed(double *speed, const char *text, struct failure *failure)
 /* Refuses what cannot be said of a recording, or only of one. */
 static int check_replay(const struct stat_options *options, struct failure *failure)
 {
-    const bool is_filtered =
-        options->ports.count + options->local_ports.count + options->remote_ports.count > 0;
+    const bool is_filtered = options->ports.count + options->local_ports.count +
+                                     options->remote_ports.count + options->addresses.count +
+                                     options->local_addresses.count +
+                                     options->remote_addresses.count + options->states.count >
+                                 0 ||
+                             options->pid != 0 || options->cgroup != NULL;
     if (options->replay == NULL) {
         return 0;
     }
@@ -304,31 +348,14 @@ bool stat_settings_is_live(const struct stat_settings *settings)
     return false;
 }
 
-/* Works out what --by means; "auto" is the live view's. */
+/* Works out what --by means. */
 static void set_by(struct stat_settings *settings)
 {
     const struct stat_options *options = settings->options;
-    const bool is_live = stat_settings_is_live(settings);
-    const int by = options->by != BY_AUTO ? options->by : is_live ? BY_FIRST_KEY : BY_NONE;
+    const int by = options->by != BY_AUTO ? options->by : options->once ? BY_NONE : BY_FIRST_KEY;
     settings->has_by = by >= BY_FIRST_KEY;
     settings->by = settings->has_by ? (enum owners_key)(by - BY_FIRST_KEY) : OWNERS_BY_PID;
-    settings->by_name = stat_by_choices[by];
-    settings->observes =
-        settings->has_by || is_live || options->record != NULL || options->metrics != NULL;
-}
-
-static int add_ports(struct port_set *set, const struct cli_list *list, const char *option,
-                     struct failure *failure)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct port_range range;
-        struct failure cause;
-        if (port_range_parse(&range, list->values[i], &cause) < 0) {
-            return failure_set(failure, EINVAL, "%s %s", option, cause.text);
-        }
-        port_set_add_range(set, range);
-    }
-    return 0;
+    settings->by_name = settings->has_by ? stat_by_choices[by] : "";
 }
 
 int stat_settings_make(struct stat_settings *settings, const struct stat_options *options,
@@ -337,14 +364,7 @@ int stat_settings_make(struct stat_settings *settings, const struct stat_options
     *settings = (struct stat_settings){.options = options};
     int error = stat_parse_budget(&settings->budget_permille, options->budget, failure);
     if (error == 0) {
-        error = add_ports(&settings->either_ports, &options->ports, "--port", failure);
-    }
-    if (error == 0) {
-        error = add_ports(&settings->local_ports, &options->local_ports, "--local-port", failure);
-    }
-    if (error == 0) {
-        error =
-            add_ports(&settings->remote_ports, &options->remote_ports, "--remote-port", failure);
+        error = stat_filters_make(settings, failure);
     }
     if (error == 0) {
         error = stat_parse_speed(&settings->speed, options->speed, failure);
@@ -359,14 +379,4 @@ int stat_settings_make(struct stat_settings *settings, const struct stat_options
         error = check_outputs(options, failure);
     }
     return error;
-}
-
-struct census_request stat_settings_request(const struct stat_settings *settings)
-{
-    const struct stat_options *options = settings->options;
-    return (struct census_request){
-        .either_ports = options->ports.count > 0 ? &settings->either_ports : NULL,
-        .local_ports = options->local_ports.count > 0 ? &settings->local_ports : NULL,
-        .remote_ports = options->remote_ports.count > 0 ? &settings->remote_ports : NULL,
-    };
 }

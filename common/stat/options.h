@@ -9,6 +9,7 @@
 
 #include "base/cli.h"
 #include "tcpstat/census.h"
+#include "tcpstat/cgroups.h"
 #include "tcpstat/owners.h"
 
 /* What the command line says. */
@@ -16,9 +17,15 @@ struct stat_options {
     struct cli_list ports; /* of either end */
     struct cli_list local_ports;
     struct cli_list remote_ports;
-    int by;            /* index in stat_by_choices */
-    uint64_t top;      /* rows of --by */
-    const char *netns; /* path, pid or name; NULL: our own */
+    struct cli_list addresses; /* of either end */
+    struct cli_list local_addresses;
+    struct cli_list remote_addresses;
+    struct cli_list states;
+    uint64_t pid;       /* 0: all */
+    const char *cgroup; /* path; NULL: all */
+    int by;             /* index in stat_by_choices */
+    uint64_t top;       /* rows of --by */
+    const char *netns;  /* path, pid or name; NULL: our own */
     bool once;
     uint64_t interval_ns;
     uint64_t count; /* lines; 0: until a signal */
@@ -44,7 +51,6 @@ enum stat_view {
 struct stat_settings {
     const struct stat_options *options;
     uint32_t budget_permille;
-    bool observes; /* exact transitions, and owners if has_by */
     bool has_by;
     enum owners_key by;
     const char *by_name; /* "pid" */
@@ -54,6 +60,13 @@ struct stat_settings {
     struct port_set either_ports;
     struct port_set local_ports;
     struct port_set remote_ports;
+    struct addr_set either_addrs;
+    struct addr_set local_addrs;
+    struct addr_set remote_addrs;
+    uint32_t states; /* bits of enum tcp_state; 0: all */
+    uint32_t pid;    /* 0: all */
+    bool has_cgroup;
+    struct cgroup cgroup;
 };
 
 extern const struct cli_program stat_program;
@@ -69,6 +82,9 @@ bool stat_settings_is_live(const struct stat_settings *settings);
 /* Reads a replay's speed: "1", "0.5", "10x"; "max" gives 0. Returns 0 or -EINVAL with the text set.
  */
 int stat_parse_speed(double *speed, const char *text, struct failure *failure);
+
+/* Tells whether a filter asks for whose the sockets are, which only a walk over owners can. */
+bool stat_settings_names_owner(const struct stat_settings *settings);
 
 /* Gives the filters as a census takes them; borrows the settings. */
 struct census_request stat_settings_request(const struct stat_settings *settings);

@@ -12,7 +12,8 @@
  *               "census_every_ns": ...,
  *               "values": {"time_wait": ..., ...}, "time_wait": {...},
  *               "census": {...}            only in the first tick that knows it
- *               "transitions": {"at_ns": ..., "matrix": {"established>fin_wait_1": n, ...}},
+ *               "transitions": {"at_ns": ..., "matrix": {"established>fin_wait_1": n, ...},
+ *                               "lasted": {"established": {"count": ..., "p99_ns": ..., ...}}},
  *               "owners": {...}, "listeners": [...], "notes": ["..."]}   where there are any
  *   at the end {"end": {"ticks_missed": ..., "kernel_deltas": {...}, ...}}
  *

@@ -125,18 +125,47 @@ static struct timewait_estimate decode_time_wait(const json_t *object)
     };
 }
 
+static void decode_ages(const json_t *object, uint64_t ages_ns[TCP_STATE_COUNT])
+{
+    const struct tcp_state_counts ages = decode_counts(object);
+    memcpy(ages_ns, ages.n, sizeof(ages.n));
+}
+
+static void decode_lasted(const json_t *object, struct sample_lasted *lasted)
+{
+    *lasted = (struct sample_lasted){
+        .count = get_number(object, "count"),
+        .sum_ns = get_number(object, "sum_ns"),
+        .p50_ns = get_number(object, "p50_ns"),
+        .p90_ns = get_number(object, "p90_ns"),
+        .p99_ns = get_number(object, "p99_ns"),
+        .max_ns = get_number(object, "max_ns"),
+    };
+    const json_t *powers = json_object_get(object, "below_2^n_ns");
+    for (uint32_t power = 0; power < SAMPLE_POWERS; power++) {
+        char key[16];
+        snprintf(key, sizeof(key), "%u", power);
+        lasted->powers[power] = get_number(powers, key);
+    }
+}
+
 static void decode_transitions(const json_t *object, struct sample *sample)
 {
     sample->has_transitions = json_is_object(object);
     sample->transitions_ns = get_number(object, "at_ns");
+    sample->matrix_has_time_wait = get_flag(object, "has_time_wait");
     const json_t *matrix = json_object_get(object, "matrix");
     for (int from = 0; from < TCP_STATE_COUNT; from++) {
         for (int to = 0; to < TCP_STATE_COUNT; to++) {
-            char key[64];
-            snprintf(key, sizeof(key), "%s>%s", tcp_state_key((enum tcp_state)from),
-                     tcp_state_key((enum tcp_state)to));
-            sample->transitions.n[from][to] = get_number(matrix, key);
+            char key[SAMPLE_STEP_TEXT_MAX];
+            const struct sample_step step = {(enum tcp_state)from, (enum tcp_state)to};
+            sample->transitions.n[from][to] = get_number(matrix, sample_step_key(step, key));
         }
+    }
+    const json_t *lasted = json_object_get(object, "lasted");
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        decode_lasted(json_object_get(lasted, tcp_state_key((enum tcp_state)state)),
+                      &sample->lasted[state]);
     }
 }
 
@@ -145,6 +174,7 @@ static void decode_owners(const json_t *object, struct sample *sample)
     sample->owners_ns = get_number(object, "at_ns");
     sample->owners_cpu_ns = get_number(object, "cpu_ns");
     sample->owners_left_out = get_number32(object, "left_out");
+    decode_ages(json_object_get(object, "oldest_ns"), sample->oldest_ns);
     sample->owner_count = 0;
     const json_t *rows = json_object_get(object, "rows");
     for (size_t i = 0; i < json_array_size(rows) && i < SAMPLE_OWNERS_MAX; i++) {
@@ -153,6 +183,7 @@ static void decode_owners(const json_t *object, struct sample *sample)
         get_text(json_object_get(row, "name"), owner->name, sizeof(owner->name));
         owner->counts = decode_counts(json_object_get(row, "states"));
         owner->time_wait_made = get_number(row, "time_wait_made");
+        decode_ages(json_object_get(row, "oldest_ns"), owner->oldest_ns);
     }
 }
 
@@ -200,6 +231,8 @@ static enum recording_line decode_sample(const json_t *line, struct sample *samp
     sample->wall_ns = get_number(line, "wall_ns");
     sample->late_ns = get_number(line, "late_ns");
     sample->census_every_ns = get_number(line, "census_every_ns");
+    sample->owners_in_ns = get_number(line, "owners_in_ns");
+    sample->peak = decode_counts(json_object_get(line, "peak"));
     sample->is_last = get_flag(line, "is_last");
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         sample->values[i] = get_number(values, watch_field_infos[i].name);
@@ -240,6 +273,7 @@ static enum recording_line decode_end(const json_t *object, struct sample_end *e
         .ticks_missed = get_number(object, "ticks_missed"),
         .tick_cpu_ns = get_number(object, "tick_cpu_ns"),
         .census_cpu_ns = get_number(object, "census_cpu_ns"),
+        .walk_cpu_ns = get_number(object, "walk_cpu_ns"),
         .budget_cpu_ns = get_number(object, "budget_cpu_ns"),
         .tick_errors = get_number(object, "tick_errors"),
         .census_errors = get_number(object, "census_errors"),

@@ -5,12 +5,61 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "tcpstat/transitions.h"
 
 const enum tcp_state sample_state_order[SAMPLE_STATE_COUNT] = {
     TCP_STATE_LISTEN,     TCP_STATE_SYN_SENT,   TCP_STATE_SYN_RECEIVED, TCP_STATE_ESTABLISHED,
     TCP_STATE_FIN_WAIT_1, TCP_STATE_FIN_WAIT_2, TCP_STATE_CLOSING,      TCP_STATE_TIME_WAIT,
     TCP_STATE_CLOSE_WAIT, TCP_STATE_LAST_ACK,   TCP_STATE_CLOSED,
 };
+
+/* RFC 9293 figure 5, Linux's way through it (tcpstat/transitions.h), and the ends of sockets. */
+const struct sample_step sample_steps[SAMPLE_STEP_COUNT] = {
+    {TCP_STATE_NONE, TCP_STATE_LISTEN},
+    {TCP_STATE_NONE, TCP_STATE_SYN_SENT},
+    {TCP_STATE_NONE, TCP_STATE_SYN_RECEIVED},
+    {TCP_STATE_LISTEN, TCP_STATE_CLOSED},
+    {TCP_STATE_SYN_SENT, TCP_STATE_SYN_RECEIVED},
+    {TCP_STATE_SYN_SENT, TCP_STATE_ESTABLISHED},
+    {TCP_STATE_SYN_SENT, TCP_STATE_CLOSED},
+    {TCP_STATE_SYN_RECEIVED, TCP_STATE_ESTABLISHED},
+    {TCP_STATE_SYN_RECEIVED, TCP_STATE_FIN_WAIT_1},
+    {TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED},
+    {TCP_STATE_ESTABLISHED, TCP_STATE_FIN_WAIT_1},
+    {TCP_STATE_ESTABLISHED, TCP_STATE_CLOSE_WAIT},
+    {TCP_STATE_ESTABLISHED, TCP_STATE_CLOSED},
+    {TCP_STATE_FIN_WAIT_1, TCP_STATE_FIN_WAIT_2},
+    {TCP_STATE_FIN_WAIT_1, TCP_STATE_CLOSING},
+    {TCP_STATE_FIN_WAIT_1, TCP_STATE_TIME_WAIT},
+    {TCP_STATE_FIN_WAIT_1, TCP_STATE_CLOSED},
+    {TCP_STATE_FIN_WAIT_2, TCP_STATE_TIME_WAIT},
+    {TCP_STATE_FIN_WAIT_2, TCP_STATE_CLOSED},
+    {TCP_STATE_FIN_WAIT_2, TCP_STATE_NONE},
+    {TCP_STATE_CLOSING, TCP_STATE_TIME_WAIT},
+    {TCP_STATE_CLOSING, TCP_STATE_CLOSED},
+    {TCP_STATE_TIME_WAIT, TCP_STATE_CLOSED},
+    {TCP_STATE_CLOSE_WAIT, TCP_STATE_LAST_ACK},
+    {TCP_STATE_CLOSE_WAIT, TCP_STATE_CLOSED},
+    {TCP_STATE_LAST_ACK, TCP_STATE_CLOSED},
+};
+
+uint64_t sample_other_steps(const struct tcp_transitions *matrix)
+{
+    uint64_t sum = 0;
+    for (int state = 0; state < TCP_STATE_COUNT; state++) {
+        sum += tcp_transitions_left(matrix, (enum tcp_state)state);
+    }
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        sum -= matrix->n[sample_steps[i].from][sample_steps[i].to];
+    }
+    return sum;
+}
+
+const char *sample_step_key(struct sample_step step, char text[SAMPLE_STEP_TEXT_MAX])
+{
+    snprintf(text, SAMPLE_STEP_TEXT_MAX, "%s>%s", tcp_state_key(step.from), tcp_state_key(step.to));
+    return text;
+}
 
 static double per_sec(uint64_t rise, const struct sample *now, const struct sample *before)
 {
@@ -87,8 +136,8 @@ static struct sample_flow matrix_flow(const struct sample *now, const struct sam
 struct sample_flow sample_state_flow(const struct sample *now, const struct sample *before,
                                      enum tcp_state state)
 {
-    if (state == TCP_STATE_TIME_WAIT) {
-        return time_wait_flow(now, before); /* records pass no tracepoint */
+    if (state == TCP_STATE_TIME_WAIT && !now->matrix_has_time_wait) {
+        return time_wait_flow(now, before);
     }
     if (now->has_transitions && before->has_transitions) {
         return matrix_flow(now, before, state);
@@ -99,6 +148,15 @@ struct sample_flow sample_state_flow(const struct sample *now, const struct samp
         flow.in_per_sec = sample_rise_per_sec(now, before, WATCH_active_opens);
     }
     return flow;
+}
+
+void sample_head_add_missing(struct sample_head *head, const char *text)
+{
+    const size_t length = strlen(head->missing);
+    if (text[0] != '\0') {
+        snprintf(head->missing + length, sizeof(head->missing) - length, "%s%s",
+                 length > 0 ? "; " : "", text);
+    }
 }
 
 void sample_add_note(struct sample *sample, const char *format, ...)

@@ -28,7 +28,21 @@
 struct sample_owner {
     char name[SAMPLE_OWNER_NAME_MAX]; /* "nginx (123)"; printable ASCII */
     struct tcp_state_counts counts;
-    uint64_t time_wait_made; /* since the start; 0 where it is not known */
+    uint64_t time_wait_made;             /* since the start; 0 where it is not known */
+    uint64_t oldest_ns[TCP_STATE_COUNT]; /* age of the oldest in each state; 0: not known */
+};
+
+/* How long a state lasted for those that left it. Entry n of `powers` counts the times below 2^n
+ * ns and not below 2^(n - 1). */
+#define SAMPLE_POWERS 45
+struct sample_lasted {
+    uint64_t count;
+    uint64_t sum_ns;
+    uint64_t p50_ns;
+    uint64_t p90_ns;
+    uint64_t p99_ns;
+    uint64_t max_ns;
+    uint64_t powers[SAMPLE_POWERS];
 };
 
 /* What does not change during a run. */
@@ -53,20 +67,25 @@ struct sample {
 
     uint64_t census_count; /* so far; 0: the next two are not set */
     struct watch_census census;
-    uint64_t census_age_ns;   /* since the census began */
-    uint64_t census_every_ns; /* from one to the next, by the budget; 0: not known, or never */
+    struct tcp_state_counts peak; /* most in each state over the censuses since the sample before */
+    uint64_t census_age_ns;       /* since the census began */
+    uint64_t census_every_ns;     /* from one to the next, by the budget; 0: not known, or never */
 
     struct timewait_estimate time_wait;
 
     bool has_transitions;
+    bool matrix_has_time_wait;          /* a stack's own; the kernel's records pass no tracepoint */
     uint64_t transitions_ns;            /* when they were read, since sample 0 */
     struct tcp_transitions transitions; /* since the start */
+    struct sample_lasted lasted[TCP_STATE_COUNT]; /* likewise, by state */
 
     uint64_t owners_ns;     /* when they were counted, since sample 0 */
     uint64_t owners_cpu_ns; /* what that cost; 0: they were not counted yet */
     uint32_t owner_count;   /* of owners[], those with the most sockets */
     uint32_t owners_left_out;
     struct sample_owner owners[SAMPLE_OWNERS_MAX];
+    uint64_t oldest_ns[TCP_STATE_COUNT]; /* of all that passed the filters; 0: not known */
+    uint64_t owners_in_ns; /* until the budget lets the next walk begin; 0: not known */
 
     uint32_t note_count; /* warnings in words */
     char notes[SAMPLE_NOTES_MAX][SAMPLE_NOTE_TEXT_MAX];
@@ -91,6 +110,7 @@ struct sample_end {
     uint64_t tick_cpu_ns;
     uint64_t census_errors;
     uint64_t census_cpu_ns;
+    uint64_t walk_cpu_ns;
     uint64_t budget_cpu_ns; /* all that was charged to the budget */
     int last_error;         /* 0 or -errno */
     uint32_t delta_count;   /* kernel counters that moved over the run */
@@ -113,9 +133,28 @@ struct sample_flow {
 struct sample_flow sample_state_flow(const struct sample *now, const struct sample *before,
                                      enum tcp_state state);
 
+/* Adds what cannot be told here; an empty text adds nothing. */
+void sample_head_add_missing(struct sample_head *head, const char *text);
+
 /* Adds a warning, unless there is no room or it is there already. */
 void sample_add_note(struct sample *sample, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The steps that a socket can take, for outputs with a place for each. */
+struct sample_step {
+    enum tcp_state from;
+    enum tcp_state to;
+};
+
+#define SAMPLE_STEP_COUNT 26
+extern const struct sample_step sample_steps[SAMPLE_STEP_COUNT];
+
+/* Counts the transitions of a matrix that are none of these steps: no TCP of today's makes any. */
+uint64_t sample_other_steps(const struct tcp_transitions *matrix);
+
+/* Writes a step's key: "established>close_wait". Returns `text`. */
+#define SAMPLE_STEP_TEXT_MAX 40
+const char *sample_step_key(struct sample_step step, char text[SAMPLE_STEP_TEXT_MAX]);
 
 /* The states in the order of a connection's life, unlike the numbers'. */
 #define SAMPLE_STATE_COUNT 11

@@ -12,7 +12,7 @@
 #define WIDE_COLUMNS 120
 #define NAME_WIDTH 12
 #define NUMBER_WIDTH 9
-#define BAR_COLUMN (NAME_WIDTH + 3 * (NUMBER_WIDTH + 1) + 2)
+#define BAR_COLUMN (NAME_WIDTH + 4 * (NUMBER_WIDTH + 1) + 2)
 #define NOTE_ROWS_MAX 6
 #define DURATION_MAX 32
 #define NUMBER_MAX 40
@@ -102,7 +102,9 @@ static void draw_census(const struct drawing *drawing)
     canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU, every %s, budget %u.%u%%%s",
                  drawing->head->method, age, cost, spacing, drawing->head->budget_permille / 10,
                  drawing->head->budget_permille % 10,
-                 now->census.stamp.stability == CENSUS_CHANGED ? "; sockets moved meanwhile" : "");
+                 now->census.stamp.stability != CENSUS_CHANGED ? ""
+                 : drawing->canvas->columns < WIDE_COLUMNS     ? "; it moved"
+                                                               : "; sockets moved meanwhile");
 }
 
 static uint64_t state_count(const struct sample *now, enum tcp_state state)
@@ -128,13 +130,17 @@ static void draw_state(const struct drawing *drawing, int row, enum tcp_state st
     char count[NUMBER_MAX] = "-";
     char in[NUMBER_MAX];
     char out[NUMBER_MAX];
+    char oldest[DURATION_MAX] = "-";
     if (now->census_count > 0) {
         format_count(state_count(now, state), count);
     }
-    canvas_print(canvas, place(row, 0, BAR_COLUMN, CANVAS_PLAIN), "%-*s %*s %*s %*s", NAME_WIDTH,
-                 tcp_state_name(state), NUMBER_WIDTH, count, NUMBER_WIDTH,
+    if (now->oldest_ns[state] > 0) {
+        display_format_duration(now->oldest_ns[state], oldest, sizeof(oldest));
+    }
+    canvas_print(canvas, place(row, 0, BAR_COLUMN, CANVAS_PLAIN), "%-*s %*s %*s %*s %*s",
+                 NAME_WIDTH, tcp_state_name(state), NUMBER_WIDTH, count, NUMBER_WIDTH,
                  format_rate(flow.has_in, flow.in_per_sec, in), NUMBER_WIDTH,
-                 format_rate(flow.has_out, flow.out_per_sec, out));
+                 format_rate(flow.has_out, flow.out_per_sec, out), NUMBER_WIDTH, oldest);
     canvas_bar(canvas, place(row, BAR_COLUMN, canvas->columns - BAR_COLUMN - 1, CANVAS_BAR),
                (double)state_count(now, state) / (double)most);
 }
@@ -142,8 +148,9 @@ static void draw_state(const struct drawing *drawing, int row, enum tcp_state st
 /* Draws the states from a row on; returns the row behind them. */
 static int draw_states(const struct drawing *drawing, int row)
 {
-    canvas_print(drawing->canvas, place(row, 0, 0, CANVAS_HEAD), "%-*s %*s %*s %*s", NAME_WIDTH,
-                 "state", NUMBER_WIDTH, "now", NUMBER_WIDTH, "in/s", NUMBER_WIDTH, "out/s");
+    canvas_print(drawing->canvas, place(row, 0, 0, CANVAS_HEAD), "%-*s %*s %*s %*s %*s", NAME_WIDTH,
+                 "state", NUMBER_WIDTH, "now", NUMBER_WIDTH, "in/s", NUMBER_WIDTH, "out/s",
+                 NUMBER_WIDTH, "oldest");
     canvas_style_row(drawing->canvas, row, CANVAS_HEAD);
     const uint64_t most = most_sockets(drawing->now);
     int at = row + 1;
@@ -362,6 +369,22 @@ static void draw_owner(const struct drawing *drawing, struct area area, int row,
                  format_count(n[TCP_STATE_CLOSE_WAIT], close_wait));
 }
 
+/* Says when owners will be there, or that they never are. */
+static void draw_owners_wait(const struct drawing *drawing, struct area area)
+{
+    const struct sample *now = drawing->now;
+    char wait[DURATION_MAX];
+    char text[DURATION_MAX + NUMBER_MAX] = "none yet";
+    if (now->owners_in_ns > 0) {
+        snprintf(text, sizeof(text), "none yet: --budget allows a walk in %s",
+                 display_format_duration(now->owners_in_ns, wait, sizeof(wait)));
+    } else if (drawing->head->budget_permille == 0) {
+        snprintf(text, sizeof(text), "none: --budget 0%% allows no walk");
+    }
+    canvas_print(drawing->canvas, place(area.row + 1, area.column, area.columns, CANVAS_DIM), "%s",
+                 text);
+}
+
 static void draw_owners(const struct drawing *drawing, struct area area)
 {
     const struct sample *now = drawing->now;
@@ -373,6 +396,9 @@ static void draw_owners(const struct drawing *drawing, struct area area)
     canvas_print(drawing->canvas, place(area.row, area.column, area.columns, CANVAS_HEAD),
                  "%-24s %9s %9s %9s %10s%*s", title, "sockets", "ESTAB", "TIME_WAIT", "CLOSE_WAIT",
                  area.columns, "");
+    if (now->owners_cpu_ns == 0) {
+        draw_owners_wait(drawing, area);
+    }
     struct sample_owner sorted[SAMPLE_OWNERS_MAX];
     memcpy(sorted, now->owners, now->owner_count * sizeof(sorted[0]));
     sort_owners(sorted, now->owner_count, drawing->options->sort);
@@ -455,11 +481,13 @@ static void draw_help(const struct drawing *drawing)
         "",
         "now         sockets in the state, as old as the census is",
         "in/s out/s  entries and exits a second; - where the kernel does not tell",
-        "census      a full count of all sockets, as often as --budget allows",
-        "TIME_WAIT   live: the kernel's own count of the moment; lasting: as measured from",
-        "            what was made and what ended; forecast: rate times lifetime",
-        "queued      connections that the program has not accepted yet; above the backlog",
-        "            the kernel drops what comes",
+        "oldest      the oldest socket's time in the state, by the last walk",
+        "census      a full count of all sockets, as often as --budget allows;",
+        "            it moved: sockets came or went while it was taken",
+        "TIME_WAIT   the kernel's own count of the moment",
+        "forecast    rate times lifetime, as measured from what was made and ended",
+        "queued      connections that wait to be accepted; above the backlog the",
+        "            kernel drops what comes",
     };
     for (int i = 0; i < (int)(sizeof(lines) / sizeof(lines[0])); i++) {
         canvas_print(drawing->canvas, place(i + 2, 2, 0, CANVAS_PLAIN), "%s", lines[i]);

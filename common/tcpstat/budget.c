@@ -12,10 +12,29 @@ void budget_start(struct budget *budget, uint32_t permille, uint64_t now_ns, uin
     *budget = (struct budget){.permille = permille, .at_ns = now_ns, .spent_ns = spent_ns};
 }
 
+void budget_owe(struct budget *budget, uint64_t debt_ns)
+{
+    budget->owed_ns += debt_ns;
+    const uint64_t wanted = budget->owed_ns / (BUDGET_HELD_NS / NS_PER_SEC);
+    const uint64_t most = earned_ns(budget, NS_PER_SEC) / 2;
+    budget->pays_ns_per_sec = wanted < most ? wanted : most;
+}
+
+/* Gives what is paid back of the debt for a time. */
+static uint64_t pay_back(struct budget *budget, uint64_t elapsed_ns)
+{
+    const uint64_t due_ns =
+        elapsed_ns / NS_PER_US * budget->pays_ns_per_sec / (NS_PER_SEC / NS_PER_US);
+    const uint64_t paid_ns = due_ns < budget->owed_ns ? due_ns : budget->owed_ns;
+    budget->owed_ns -= paid_ns;
+    return paid_ns;
+}
+
 void budget_update(struct budget *budget, uint64_t now_ns, uint64_t spent_ns, uint64_t cost_ns)
 {
     budget->credit_ns += (int64_t)earned_ns(budget, now_ns - budget->at_ns);
-    const uint64_t charge_ns = spent_ns - budget->spent_ns;
+    const uint64_t charge_ns =
+        spent_ns - budget->spent_ns + pay_back(budget, now_ns - budget->at_ns);
     budget->credit_ns -= (int64_t)charge_ns;
     budget->charged_ns += charge_ns;
     const uint64_t kept_ns = earned_ns(budget, BUDGET_KEPT_NS);

@@ -106,7 +106,31 @@ int census_groups_add(struct census_groups *groups, uint16_t port, enum tcp_stat
     return 0;
 }
 
-static bool passes_filters(const struct census_request *request, const struct census_socket *socket)
+static bool ranges_have(const struct addr_set *set, const struct ip_addr *ip)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (ip_range_has(&set->ranges[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool addr_set_has(const struct addr_set *set, const struct ip_addr *ip)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (ranges_have(set, ip)) {
+        return true;
+    }
+    if (ip->family != AF_INET6 || memcmp(ip->bytes, mapped, sizeof(mapped)) != 0) {
+        return false;
+    }
+    struct ip_addr held = {.family = AF_INET};
+    memcpy(held.bytes, ip->bytes + sizeof(mapped), 4);
+    return ranges_have(set, &held);
+}
+
+static bool passes_ports(const struct census_request *request, const struct census_socket *socket)
 {
     if (request->local_ports != NULL && !port_set_has(request->local_ports, socket->local_port)) {
         return false;
@@ -120,11 +144,36 @@ static bool passes_filters(const struct census_request *request, const struct ce
            port_set_has(request->either_ports, socket->remote_port);
 }
 
+static bool passes_addresses(const struct census_request *request,
+                             const struct census_socket *socket)
+{
+    if (request->local_addrs != NULL && !addr_set_has(request->local_addrs, socket->local)) {
+        return false;
+    }
+    if (request->remote_addrs != NULL && !addr_set_has(request->remote_addrs, socket->remote)) {
+        return false;
+    }
+    return request->either_addrs == NULL || addr_set_has(request->either_addrs, socket->local) ||
+           addr_set_has(request->either_addrs, socket->remote);
+}
+
+bool census_request_names_addresses(const struct census_request *request)
+{
+    return request->local_addrs != NULL || request->remote_addrs != NULL ||
+           request->either_addrs != NULL;
+}
+
+bool census_request_passes(const struct census_request *request, const struct census_socket *socket)
+{
+    const bool passes_states = request->states == 0 || (request->states >> socket->state & 1) != 0;
+    return passes_states && passes_ports(request, socket) && passes_addresses(request, socket);
+}
+
 int census_result_add(struct census_result *result, const struct census_request *request,
                       const struct census_socket *socket)
 {
     ASSERT(socket->state > TCP_STATE_NONE && socket->state < TCP_STATE_COUNT);
-    if (!passes_filters(request, socket)) {
+    if (!census_request_passes(request, socket)) {
         return 0;
     }
     struct tcp_state_counts *family = socket->family == AF_INET6 ? &result->v6 : &result->v4;

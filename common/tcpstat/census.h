@@ -40,6 +40,18 @@ static inline bool port_set_has(const struct port_set *set, uint16_t port)
 /* Adds every port of a range. */
 void port_set_add_range(struct port_set *set, struct port_range range);
 
+#define ADDR_SET_MAX 32 /* the kernel's programs look at one after the other */
+
+/* A set of addresses; zeroed is empty. */
+struct addr_set {
+    uint32_t count;
+    struct ip_range ranges[ADDR_SET_MAX];
+};
+
+/* Tells whether an address is in a set; an IPv4-mapped one also as the IPv4 address that it holds.
+ */
+bool addr_set_has(const struct addr_set *set, const struct ip_addr *ip);
+
 enum census_grouping {
     CENSUS_WHOLE,
     CENSUS_BY_LOCAL_PORT,
@@ -51,6 +63,10 @@ struct census_request {
     const struct port_set *local_ports;
     const struct port_set *remote_ports;
     const struct port_set *either_ports; /* passes when one of the two ports is in it */
+    const struct addr_set *local_addrs;
+    const struct addr_set *remote_addrs;
+    const struct addr_set *either_addrs;
+    uint32_t states; /* bit n: enum tcp_state n passes; 0: all */
     enum census_grouping grouping;
     const atomic_bool *cancel; /* may be NULL; once true, the run ends with -ECANCELED */
 };
@@ -185,8 +201,16 @@ struct census_socket {
     enum tcp_state state;
     uint16_t local_port;
     uint16_t remote_port;
-    uint64_t times; /* 1, or more where the source counts by itself */
+    uint64_t times;              /* 1, or more where the source counts by itself */
+    const struct ip_addr *local; /* both are looked at only when a request names addresses */
+    const struct ip_addr *remote;
 };
+
+/* For implementations: tells whether a request names addresses, and whether a socket passes all of
+ * its filters. */
+bool census_request_names_addresses(const struct census_request *request);
+bool census_request_passes(const struct census_request *request,
+                           const struct census_socket *socket);
 
 /* For implementations: adds a socket to the counts if it passes the request's filters. Returns 0 or
  * -ENOMEM. */

@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tcpstat/kernel_filter.h" /* first: the skeleton holds its struct */
+
 #include "bpf/census.skel.h"
-#include "tcpstat/census.h"
+#include "tcpstat/kernel_census.h"
 #include "tcpstat/netns.h"
-#include "tcpstat/source.h"
-#include "tcpstat/stability.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
 
@@ -24,7 +24,6 @@ enum { FAMILY_V4, FAMILY_V6 };
 enum { GROUP_NOT, GROUP_LOCAL, GROUP_REMOTE };
 
 #define KERNEL_STATES 16
-#define KERNEL_NEW_SYN_RECV 12 /* a request socket */
 
 struct kernel_group {
     uint32_t n[KERNEL_STATES];
@@ -33,21 +32,11 @@ struct kernel_group {
 #define GROUPS_BYTES (CENSUS_PORTS * sizeof(struct kernel_group))
 
 struct bpf_census {
-    struct census census; /* first: a pointer to it is a pointer to this */
+    struct kernel_census kernel; /* first: a pointer to it is a pointer to this */
     struct census_bpf *skeleton;
     struct bpf_link *link;
     struct kernel_group *groups; /* the kernel's, mapped; by port */
-    struct stability *stability;
-    int netns_fd;
 };
-
-static void set_filter(bool *is_on, __u64 *words, const struct port_set *ports)
-{
-    *is_on = ports != NULL;
-    if (ports != NULL) {
-        memcpy(words, ports->words, sizeof(ports->words));
-    }
-}
 
 /* Forgets the groups of the last walk: only the ports that were seen are written to. */
 static void empty_groups(struct bpf_census *census)
@@ -65,9 +54,7 @@ static void empty_groups(struct bpf_census *census)
 static void prepare(struct bpf_census *census, const struct census_request *request)
 {
     struct census_bpf__bss *shared = census->skeleton->bss;
-    set_filter(&shared->filter_local, shared->local_ports, request->local_ports);
-    set_filter(&shared->filter_remote, shared->remote_ports, request->remote_ports);
-    set_filter(&shared->filter_either, shared->either_ports, request->either_ports);
+    kernel_filter_fill(&shared->filter, request);
     switch (request->grouping) {
     case CENSUS_WHOLE:
         shared->grouping = GROUP_NOT;
@@ -84,17 +71,12 @@ static void prepare(struct bpf_census *census, const struct census_request *requ
     memset(shared->counts, 0, sizeof(shared->counts));
 }
 
-static bool is_cancelled(const struct census_request *request)
-{
-    return request->cancel != NULL && atomic_load_explicit(request->cancel, memory_order_relaxed);
-}
-
 /* Walks the table. The program ends a read now and then by a byte, for the look at `cancel`; EAGAIN
  * comes from a kernel that met a million sockets without one. */
 static int walk(int iterator, const struct census_request *request)
 {
     for (;;) {
-        if (is_cancelled(request)) {
+        if (kernel_census_is_cancelled(request)) {
             return -ECANCELED;
         }
         char byte;
@@ -161,23 +143,20 @@ static void take_counts(const struct bpf_census *census, struct census_result *r
     tcp_state_counts_add(&result->total, &result->v6);
 }
 
-/* Makes an iterator within the census's namespace. Returns its descriptor or -errno. */
-static int make_iterator(const struct bpf_census *census)
+/* Makes an iterator, which is of the making thread's namespace. Returns its descriptor or -errno.
+ */
+static int make_iterator(void *context)
 {
-    const int back_fd = netns_enter(census->netns_fd);
-    if (back_fd < 0 && back_fd != -ENOENT) {
-        return back_fd;
-    }
-    const int iterator = bpf_iter_create(bpf_link__fd(census->link));
-    netns_leave(back_fd);
-    return iterator;
+    const struct bpf_census *census = context;
+    return bpf_iter_create(bpf_link__fd(census->link));
 }
 
-static int count(struct bpf_census *census, const struct census_request *request,
+static int count(struct kernel_census *base, const struct census_request *request,
                  struct census_result *result)
 {
+    struct bpf_census *census = (struct bpf_census *)base;
     prepare(census, request);
-    const int iterator = make_iterator(census);
+    const int iterator = netns_call(census->kernel.netns_fd, make_iterator, census);
     if (iterator < 0) {
         return iterator;
     }
@@ -194,19 +173,7 @@ static int count(struct bpf_census *census, const struct census_request *request
 static int bpf_run(struct census *base, const struct census_request *request,
                    struct census_result *result)
 {
-    struct bpf_census *census = (struct bpf_census *)base;
-    int error = census_result_reset(result, request);
-    if (error < 0) {
-        return error;
-    }
-    stability_begin(census->stability);
-    error = count(census, request, result);
-    if (error < 0) {
-        return error;
-    }
-    result->stamp.passes = 1;
-    result->stamp.stability = stability_end(census->stability);
-    return 0;
+    return kernel_census_run((struct kernel_census *)base, request, result, count);
 }
 
 static void bpf_close(struct census *base)
@@ -217,8 +184,7 @@ static void bpf_close(struct census *base)
     }
     bpf_link__destroy(census->link);
     census_bpf__destroy(census->skeleton);
-    stability_close(census->stability);
-    source_close(census->netns_fd);
+    kernel_census_close(&census->kernel);
     free(census);
 }
 
@@ -277,12 +243,7 @@ int census_open_bpf(struct census **census, struct failure *failure)
     if (opened == NULL) {
         return failure_set(failure, ENOMEM, "no memory for a census");
     }
-    opened->census.ops = &bpf_ops;
-    opened->netns_fd = netns_open(failure);
-    int error = opened->netns_fd < 0 ? opened->netns_fd : 0;
-    if (error == 0) {
-        error = stability_open(&opened->stability, failure);
-    }
+    int error = kernel_census_open(&opened->kernel, &bpf_ops, failure);
     if (error < 0) {
         goto err_close;
     }
@@ -291,10 +252,10 @@ int census_open_bpf(struct census **census, struct failure *failure)
         error = fail_to_load(failure, error);
         goto err_close;
     }
-    *census = &opened->census;
+    *census = &opened->kernel.census;
     return 0;
 
 err_close:
-    bpf_close(&opened->census);
+    bpf_close(&opened->kernel.census);
     return error;
 }

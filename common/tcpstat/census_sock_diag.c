@@ -1,5 +1,5 @@
 /* The census by sock_diag: the kernel sends one message a socket over netlink, and leaves out what
- * the port filter leaves out.
+ * the filters of ports and states leave out; addresses are looked at here.
  *
  * Layer: tcpstat (L1). The request is the first version's (TCPDIAG_GETSOCK), since it alone gives
  * both families in one walk; the second version's takes a walk for each. The kernel gives a
@@ -13,9 +13,8 @@
 #include "base/assert.h"
 #include "tcpstat/census.h"
 #include "tcpstat/diag_filter.h"
+#include "tcpstat/kernel_census.h"
 #include "tcpstat/netns.h"
-#include "tcpstat/source.h"
-#include "tcpstat/stability.h"
 
 /* The kernel sends as much at once as the reader last asked for, up to this. */
 #define RECEIVE_BYTES 32768
@@ -29,12 +28,10 @@
 #define STATES_ALL ((UINT32_C(1) << (TCP_STATE_COUNT + 1)) - 2)
 
 struct diag_census {
-    struct census census;      /* first: a pointer to it is a pointer to this */
-    struct mnl_socket *socket; /* NULL: given up within a dump, to be made anew */
-    int netns_fd;
+    struct kernel_census kernel; /* first: a pointer to it is a pointer to this */
+    struct mnl_socket *socket;   /* NULL: given up within a dump, to be made anew */
     uint32_t sequence;
     bool is_interrupted; /* the kernel said that the table changed during the dump */
-    struct stability *stability;
     struct diag_filter filter;
     _Alignas(struct nlmsghdr) char request[REQUEST_BYTES];
     _Alignas(struct nlmsghdr) char received[RECEIVE_BYTES];
@@ -46,17 +43,11 @@ struct dump {
     struct census_result *result;
 };
 
-/* Makes the netlink socket in the census's namespace. */
-static int open_socket(struct diag_census *census)
+static int make_socket(void *context)
 {
-    const int back_fd = netns_enter(census->netns_fd);
-    if (back_fd < 0 && back_fd != -ENOENT) {
-        return back_fd;
-    }
+    struct diag_census *census = context;
     census->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
-    const int error = census->socket == NULL ? -errno : 0;
-    netns_leave(back_fd);
-    return error;
+    return census->socket == NULL ? -errno : 0;
 }
 
 static void close_socket(struct diag_census *census)
@@ -82,6 +73,13 @@ static int send_request(struct diag_census *census, uint32_t states)
     return mnl_socket_sendto(census->socket, header, header->nlmsg_len) < 0 ? -errno : 0;
 }
 
+static struct ip_addr address_of(uint8_t family, const __be32 *words)
+{
+    struct ip_addr ip = {.family = family};
+    memcpy(ip.bytes, words, family == AF_INET6 ? 16 : 4);
+    return ip;
+}
+
 static int add_socket(const struct nlmsghdr *header, const struct dump *dump)
 {
     const struct inet_diag_msg *message = mnl_nlmsg_get_payload(header);
@@ -93,13 +91,21 @@ static int add_socket(const struct nlmsghdr *header, const struct dump *dump)
         dump->result->stamp.lines_malformed++; /* a state that this kernel has and we do not know */
         return 0;
     }
-    const struct census_socket socket = {
+    struct ip_addr local;
+    struct ip_addr remote;
+    struct census_socket socket = {
         .family = message->idiag_family,
         .state = (enum tcp_state)message->idiag_state,
         .local_port = be16toh(message->id.idiag_sport),
         .remote_port = be16toh(message->id.idiag_dport),
         .times = 1,
     };
+    if (census_request_names_addresses(dump->request)) {
+        local = address_of(message->idiag_family, message->id.idiag_src);
+        remote = address_of(message->idiag_family, message->id.idiag_dst);
+        socket.local = &local;
+        socket.remote = &remote;
+    }
     return census_result_add(dump->result, dump->request, &socket);
 }
 
@@ -138,15 +144,10 @@ static int take_messages(struct diag_census *census, ssize_t bytes, const struct
     return 0;
 }
 
-static bool is_cancelled(const struct census_request *request)
-{
-    return request->cancel != NULL && atomic_load_explicit(request->cancel, memory_order_relaxed);
-}
-
 static int receive_dump(struct diag_census *census, const struct dump *dump)
 {
     for (;;) {
-        if (is_cancelled(dump->request)) {
+        if (kernel_census_is_cancelled(dump->request)) {
             return -ECANCELED;
         }
         const ssize_t bytes =
@@ -165,7 +166,8 @@ static int receive_dump(struct diag_census *census, const struct dump *dump)
  * it. */
 static int make_dump(struct diag_census *census, uint32_t states, const struct dump *dump)
 {
-    int error = census->socket == NULL ? open_socket(census) : 0;
+    int error =
+        census->socket == NULL ? netns_call(census->kernel.netns_fd, make_socket, census) : 0;
     if (error < 0) {
         return error;
     }
@@ -180,38 +182,43 @@ static int make_dump(struct diag_census *census, uint32_t states, const struct d
     return error;
 }
 
-static int diag_run(struct census *base, const struct census_request *request,
-                    struct census_result *result)
+/* Gives the states as the kernel filters by them: a request socket is one more bit. */
+static uint32_t states_of(const struct census_request *request)
+{
+    if (request->states == 0) {
+        return STATES_ALL;
+    }
+    const bool has_requests = (request->states >> TCP_STATE_SYN_RECEIVED & 1) != 0;
+    return request->states | (has_requests ? UINT32_C(1) << TCP_STATE_COUNT : 0);
+}
+
+static int count(struct kernel_census *base, const struct census_request *request,
+                 struct census_result *result)
 {
     struct diag_census *census = (struct diag_census *)base;
-    int error = census_result_reset(result, request);
-    if (error < 0) {
-        return error;
-    }
     /* Sets that do not fit are filtered here, as all are once more. */
     if (!diag_filter_make(&census->filter, request)) {
         census->filter.count = 0;
     }
-    stability_begin(census->stability);
     const struct dump dump = {.request = request, .result = result};
-    error = make_dump(census, STATES_ALL, &dump);
-    if (error < 0) {
-        return error;
-    }
-    result->stamp.passes = 1;
-    result->stamp.stability = stability_end(census->stability);
+    const int error = make_dump(census, states_of(request), &dump);
     if (census->is_interrupted) {
         result->stamp.stability = CENSUS_CHANGED;
     }
-    return 0;
+    return error;
+}
+
+static int diag_run(struct census *base, const struct census_request *request,
+                    struct census_result *result)
+{
+    return kernel_census_run((struct kernel_census *)base, request, result, count);
 }
 
 static void diag_close(struct census *base)
 {
     struct diag_census *census = (struct diag_census *)base;
     close_socket(census);
-    stability_close(census->stability);
-    source_close(census->netns_fd);
+    kernel_census_close(&census->kernel);
     free(census);
 }
 
@@ -236,12 +243,7 @@ int census_open_sock_diag(struct census **census, struct failure *failure)
     if (opened == NULL) {
         return failure_set(failure, ENOMEM, "no memory for a census");
     }
-    opened->census.ops = &diag_ops;
-    opened->netns_fd = netns_open(failure);
-    int error = opened->netns_fd < 0 ? opened->netns_fd : 0;
-    if (error == 0) {
-        error = stability_open(&opened->stability, failure);
-    }
+    int error = kernel_census_open(&opened->kernel, &diag_ops, failure);
     if (error < 0) {
         goto err_close;
     }
@@ -253,10 +255,10 @@ int census_open_sock_diag(struct census **census, struct failure *failure)
                     strerror(-error));
         goto err_close;
     }
-    *census = &opened->census;
+    *census = &opened->kernel.census;
     return 0;
 
 err_close:
-    diag_close(&opened->census);
+    diag_close(&opened->kernel.census);
     return error;
 }

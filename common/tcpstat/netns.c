@@ -54,3 +54,14 @@ void netns_leave(int back_fd)
     ASSERT(error == 0);
     close(back_fd);
 }
+
+int netns_call(int netns_fd, int (*make)(void *context), void *context)
+{
+    const int back_fd = netns_enter(netns_fd);
+    if (back_fd < 0 && back_fd != -ENOENT) {
+        return back_fd;
+    }
+    const int outcome = make(context);
+    netns_leave(back_fd);
+    return outcome;
+}

@@ -19,4 +19,8 @@ int netns_enter(int netns_fd);
 /* Comes back by what netns_enter returned, -ENOENT included, and closes it. */
 void netns_leave(int back_fd);
 
+/* Calls `make` within the namespace, for what belongs to that of the thread that makes it. Returns
+ * what it returns, or -errno where the namespace cannot be entered. */
+int netns_call(int netns_fd, int (*make)(void *context), void *context);
+
 #endif

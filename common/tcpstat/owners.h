@@ -22,6 +22,7 @@
 #include "base/failure.h"
 #include "base/tcp_state.h"
 #include "tcpstat/census.h"
+#include "tcpstat/cgroups.h"
 #include "tcpstat/transitions.h"
 #include "tcpstat/tuples.h"
 
@@ -58,10 +59,11 @@ struct owners_request {
     enum owners_key key;
     uint32_t top;                        /* 0: all. The rest is added up in `other` */
     enum tcp_state sort_by;              /* TCP_STATE_NONE: by total */
-    const struct census_request *filter; /* its port sets; NULL: all */
+    const struct census_request *filter; /* its sets and states; NULL: all */
     uint32_t pid;                        /* only this process's; 0: all */
-    uint64_t cgroup_id;                  /* only this cgroup's (not its children's); 0: all */
-    struct tuples_use *tuples;           /* filled by the same walk; NULL: not wanted */
+    const struct cgroup_set *cgroups;    /* only of these; NULL: all */
+    struct tuples_use *tuples;           /* filled by the same walk, of all sockets; NULL: not
+                                            wanted */
 };
 
 struct owners_result {
@@ -76,8 +78,12 @@ struct owners_result {
     struct tcp_state_counts full;
     struct tcp_state_counts records; /* TIME_WAIT and FIN_WAIT_2 without a socket */
     uint64_t requests;               /* handshakes under way: SYN_RECEIVED without a socket */
-    uint64_t sockets;                /* rows walked that passed the filters */
-    uint64_t sockets_unknown;        /* of these, without an owner (by pid) */
+    uint64_t rows_walked;            /* all of them */
+    uint64_t sockets;                /* rows walked that passed the filters: */
+    struct tcp_state_counts v4;      /* by family and state */
+    struct tcp_state_counts v6;
+    uint64_t oldest_ns[TCP_STATE_COUNT]; /* age of the oldest of them in each state; 0: not known */
+    uint64_t sockets_unknown;            /* of these, without an owner (by pid) */
     uint64_t rows_overflowed; /* sockets added to `other` since OWNERS_ROWS_MAX was reached */
 };
 

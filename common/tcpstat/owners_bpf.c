@@ -8,15 +8,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tcpstat/kernel_filter.h" /* first: the skeleton holds its struct */
+
 #include "base/assert.h"
 #include "bpf/transitions.skel.h"
+#include "tcpstat/kernel_census.h"
 #include "tcpstat/netns.h"
 #include "tcpstat/owners_names.h"
 #include "tcpstat/owners_walk.h"
 #include "tcpstat/transitions_kernel.h"
 
 #define ROWS_PER_READ 1024 /* 80 kB; a read that is a whole number of rows never cuts one */
-#define KERNEL_NEW_SYN_RECV 12
 
 struct bpf_owners {
     struct owners owners; /* first: a pointer to it is a pointer to this */
@@ -110,17 +112,12 @@ static int add_made(struct bpf_owners *owners, const struct owners_request *requ
     return 0;
 }
 
-/* Makes an iterator within the transitions' namespace: it lists that of the thread that makes it.
- * Returns its descriptor or -errno. */
-static int make_iterator(const struct transitions *transitions)
+/* Makes an iterator, which lists the making thread's namespace. Returns its descriptor or -errno.
+ */
+static int make_iterator(void *context)
 {
-    const int back_fd = netns_enter(transitions->netns_fd);
-    if (back_fd < 0 && back_fd != -ENOENT) {
-        return back_fd;
-    }
-    const int iterator = bpf_iter_create(bpf_link__fd(transitions->sockets));
-    netns_leave(back_fd);
-    return iterator;
+    const struct transitions *transitions = context;
+    return bpf_iter_create(bpf_link__fd(transitions->sockets));
 }
 
 static int bpf_walk(struct owners *base, const struct owners_request *request,
@@ -128,11 +125,12 @@ static int bpf_walk(struct owners *base, const struct owners_request *request,
 {
     struct bpf_owners *owners = (struct bpf_owners *)base;
     struct transitions *transitions = owners->transitions;
-    int error = transitions_find_holders(transitions);
+    const bool needs_holders = request->key == OWNERS_BY_PID || request->pid != 0;
+    int error = needs_holders ? transitions_find_holders(transitions) : 0;
     if (error < 0) {
         return error;
     }
-    const int iterator = make_iterator(transitions);
+    const int iterator = netns_call(transitions->netns_fd, make_iterator, transitions);
     if (iterator < 0) {
         return iterator;
     }

@@ -3,24 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "tcpstat/cgroups.h"
 #include "tcpstat/source.h"
-
-#define CGROUP_PATH_MAX 1024
 
 /* A file handle of kernfs is its node's 64-bit id (FILEID_KERNFS in linux/exportfs.h). */
 #define HANDLE_KERNFS 0xfe
-
-/* Where systemd mounts the hierarchy of version 2: alone, or beside version 1's. */
-static const char *const cgroup_mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-
-#define CGROUP_MOUNT_COUNT (sizeof(cgroup_mounts) / sizeof(cgroup_mounts[0]))
 
 static int read_proc(uint32_t pid, const char *name, char *text, size_t size)
 {
@@ -52,21 +44,10 @@ int owners_read_comm(uint32_t pid, char comm[OWNERS_COMM_MAX])
     return 0;
 }
 
-static const char *find_cgroup_mount(void)
-{
-    for (size_t i = 0; i < CGROUP_MOUNT_COUNT; i++) {
-        struct statfs info;
-        if (statfs(cgroup_mounts[i], &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC) {
-            return cgroup_mounts[i];
-        }
-    }
-    return NULL;
-}
-
 uint64_t owners_read_cgroup(uint32_t pid)
 {
     char text[CGROUP_PATH_MAX];
-    const char *mount = find_cgroup_mount();
+    const char *mount = cgroup_mount();
     if (mount == NULL || read_proc(pid, "cgroup", text, sizeof(text)) < 0) {
         return 0;
     }
@@ -107,7 +88,7 @@ static int open_cgroup(const char *mount, uint64_t id)
 void owners_name_cgroup(uint64_t id, char *name, size_t size)
 {
     snprintf(name, size, "cgroup %" PRIu64, id);
-    const char *mount = find_cgroup_mount();
+    const char *mount = cgroup_mount();
     const int fd = mount == NULL ? -ENOENT : open_cgroup(mount, id);
     if (fd < 0) {
         return;

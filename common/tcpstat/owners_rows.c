@@ -136,27 +136,22 @@ static int find_row(struct owners_result *result, struct owners_index *index,
     return 0;
 }
 
-static bool passes_ports(const struct census_request *filter, const struct owners_socket *socket)
+static bool passes_filter(const struct census_request *filter, const struct owners_socket *socket)
 {
-    const uint16_t local = socket->local.port;
-    const uint16_t remote = socket->remote.port;
-    if (filter == NULL) {
-        return true;
-    }
-    if (filter->local_ports != NULL && !port_set_has(filter->local_ports, local)) {
-        return false;
-    }
-    if (filter->remote_ports != NULL && !port_set_has(filter->remote_ports, remote)) {
-        return false;
-    }
-    return filter->either_ports == NULL || port_set_has(filter->either_ports, local) ||
-           port_set_has(filter->either_ports, remote);
+    const struct census_socket counted = {
+        .state = socket->state,
+        .local_port = socket->local.port,
+        .remote_port = socket->remote.port,
+        .local = &socket->local.ip,
+        .remote = &socket->remote.ip,
+    };
+    return filter == NULL || census_request_passes(filter, &counted);
 }
 
 static bool passes_owner(const struct owners_request *request, const struct owners_socket *socket)
 {
     return (request->pid == 0 || request->pid == socket->pid) &&
-           (request->cgroup_id == 0 || request->cgroup_id == socket->cgroup_id);
+           (request->cgroups == NULL || cgroup_set_has(request->cgroups, socket->cgroup_id));
 }
 
 static void count_socket(struct owners_row *row, const struct owners_socket *socket)
@@ -165,6 +160,19 @@ static void count_socket(struct owners_row *row, const struct owners_socket *soc
     row->total++;
     if (socket->age_ns > row->oldest_ns[socket->state]) {
         row->oldest_ns[socket->state] = socket->age_ns;
+    }
+}
+
+/* Counts a socket that passed the filters for the whole result. */
+static void count_passed(struct owners_result *result, const struct owners_socket *socket)
+{
+    const bool is_v6 = socket->local.ip.family == AF_INET6;
+    struct tcp_state_counts *family = is_v6 ? &result->v6 : &result->v4;
+    family->n[socket->state]++;
+    result->sockets++;
+    result->sockets_unknown += socket->pid == 0;
+    if (socket->age_ns > result->oldest_ns[socket->state]) {
+        result->oldest_ns[socket->state] = socket->age_ns;
     }
 }
 
@@ -183,6 +191,7 @@ int owners_rows_add(struct owners_result *result, struct owners_index *index,
                     const struct owners_request *request, const struct owners_socket *socket)
 {
     count_kind(result, socket);
+    result->rows_walked++;
     if (request->tuples != NULL) {
         const struct tuples_socket tuple = {
             .local = &socket->local,
@@ -193,7 +202,7 @@ int owners_rows_add(struct owners_result *result, struct owners_index *index,
         };
         tuples_use_add(request->tuples, &tuple);
     }
-    if (!passes_ports(request->filter, socket) || !passes_owner(request, socket)) {
+    if (!passes_filter(request->filter, socket) || !passes_owner(request, socket)) {
         return 0;
     }
     const struct owners_row key = key_of(request->key, socket);
@@ -203,8 +212,7 @@ int owners_rows_add(struct owners_result *result, struct owners_index *index,
         return error;
     }
     count_socket(row, socket);
-    result->sockets++;
-    result->sockets_unknown += socket->pid == 0;
+    count_passed(result, socket);
     result->rows_overflowed += row == &result->other;
     return 0;
 }

@@ -51,6 +51,8 @@ static int visit_row(void *context, const struct procfs_row *row)
         .state = row->state,
         .local_port = row->local.port,
         .remote_port = row->remote.port,
+        .local = &row->local.ip,
+        .remote = &row->remote.ip,
         .times = 1,
     };
     return census_result_add(visit->result, visit->request, &socket);

@@ -49,8 +49,13 @@ extern const struct counter_info transitions_counter_infos[TRANSITIONS_COUNTER_C
 /* What to follow, in the network namespace that the calling thread is in at transitions_open. A
  * zeroed config follows everything. */
 struct transitions_config {
-    const struct port_set *local_ports; /* NULL: all; borrowed for the call of transitions_open */
-    const struct port_set *remote_ports;
+    const struct census_request *filter; /* its sets, not its states; NULL: all; borrowed for the
+                                            call of transitions_open */
+    uint32_t pid;                        /* of its sockets' first owner; 0: all */
+    uint64_t cgroup_id;                  /* it and what lies below it; 0: all */
+    uint32_t cgroup_level;               /* how deep it lies; the root is 0 */
+    bool finds_holders_later; /* who holds which socket is looked for by the first walk over owners,
+                                 not at once: 3 us a descriptor of the machine's */
     enum census_grouping grouping;
     uint32_t groups_max;  /* 0: TRANSITIONS_GROUPS_DEFAULT */
     uint64_t netns_inode; /* 0: the calling thread's */
@@ -88,7 +93,8 @@ int transitions_open(struct transitions **transitions, const struct transitions_
 /* Detaches the program and frees everything. NULL is allowed. */
 void transitions_close(struct transitions *transitions);
 
-/* Reads everything but the histograms; about 10 us, and 1 us a group. Transitions that happen
+/* Reads everything but the histograms; about 10 us, and 1 us a group. Another thread may walk over
+ * the owners (owners.h) meanwhile. Transitions that happen
  * meanwhile may be in it or not. Returns 0, -ENOMEM or -errno. */
 int transitions_read(struct transitions *transitions, struct transitions_snapshot *snapshot);
 

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tcpstat/kernel_filter.h" /* first: the skeleton holds its struct */
+
 #include "base/assert.h"
 #include "base/clock.h"
 #include "bpf/transitions.skel.h"
@@ -81,8 +83,9 @@ static int configure(struct transitions *transitions, const struct transitions_c
     const uint32_t records_max = config->time_wait_owners_max != 0 ? config->time_wait_owners_max
                                                                    : TRANSITIONS_OWNERS_DEFAULT;
     skeleton->rodata->netns_inode = (uint32_t)netns.st_ino;
-    skeleton->rodata->filter_local = config->local_ports != NULL;
-    skeleton->rodata->filter_remote = config->remote_ports != NULL;
+    skeleton->rodata->filter_pid = config->pid;
+    skeleton->rodata->filter_cgroup = config->cgroup_id;
+    skeleton->rodata->filter_cgroup_level = config->cgroup_level;
     skeleton->rodata->grouping = grouping_of(config->grouping);
     skeleton->rodata->slots = transitions->slots;
     int error = bpf_map__set_max_entries(skeleton->maps.lasted, transitions->slots);
@@ -140,18 +143,14 @@ static int load(struct transitions *transitions, const struct transitions_config
     if (error < 0) {
         return error;
     }
-    struct transitions_bpf__bss *shared = transitions->skeleton->bss;
-    if (config->local_ports != NULL) {
-        memcpy(shared->local_ports, config->local_ports->words, sizeof(shared->local_ports));
-    }
-    if (config->remote_ports != NULL) {
-        memcpy(shared->remote_ports, config->remote_ports->words, sizeof(shared->remote_ports));
+    if (config->filter != NULL) {
+        kernel_filter_fill(&transitions->skeleton->bss->filter, config->filter);
     }
     error = map_lasted(transitions);
     if (error == 0) {
         error = attach(transitions);
     }
-    return error == 0 ? transitions_find_holders(transitions) : error;
+    return error < 0 || config->finds_holders_later ? error : transitions_find_holders(transitions);
 }
 
 /* Says why the kernel did not take the program, as far as can be known. */

@@ -16,6 +16,14 @@
 #include "tcpstat/budget.h"
 #include "tcpstat/watch_keep.h"
 
+/* To look at the budget takes some 10 us of CPU, which it is charged: not to be done for the sake
+ * of less than this. */
+#define WAIT_MIN_NS (5 * NS_PER_MS)
+
+/* What a walk may cost of which nothing is known but a census: 3.8 times as much at 100,000
+ * sockets, by pid, and the first one more. */
+#define WALK_FACTOR 4
+
 struct watch {
     struct watch_config config;
     struct census *census;
@@ -25,8 +33,10 @@ struct watch {
     uint64_t started_ns;
     pthread_t tick_thread;
     pthread_t census_thread;
-    atomic_bool cancel;   /* gives a census under way up */
-    struct budget budget; /* the census thread's */
+    atomic_bool cancel;        /* gives a census under way up */
+    struct budget budget;      /* the census thread's: for all that is spent */
+    struct budget walk_budget; /* and what of it walks may take */
+    uint64_t walk_cpu_ns;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;  /* `stopping` was set */
@@ -89,6 +99,7 @@ static void take_tick(struct watch *watch, uint64_t due_ns)
     }
     watch->series.tick_cpu_ns += clock_thread_cpu_ns() - cpu_ns;
     const struct watch_latest latest = watch->latest;
+    watch->latest.peak = latest.census.total;
     pthread_mutex_unlock(&watch->lock);
     if (error == 0 && watch->config.on_tick != NULL) {
         watch->config.on_tick(watch->config.context, &latest);
@@ -140,6 +151,10 @@ static void keep_census(struct watch *watch, const struct census_result *result,
         .is_final = is_final,
     };
     latest->censuses++;
+    for (int state = 0; state < TCP_STATE_COUNT; state++) {
+        const uint64_t count = result->total.n[state];
+        latest->peak.n[state] = count > latest->peak.n[state] ? count : latest->peak.n[state];
+    }
     const int error = watch_keep_add(&watch->censuses, &latest->census, is_final);
     if (error < 0) {
         watch->series.last_error = error;
@@ -173,38 +188,105 @@ static uint64_t spent_ns(struct watch *watch)
         return clock_process_cpu_ns();
     }
     pthread_mutex_lock(&watch->lock);
-    const uint64_t spent = watch->series.tick_cpu_ns + watch->series.census_cpu_ns;
+    const uint64_t spent =
+        watch->series.tick_cpu_ns + watch->series.census_cpu_ns + watch->series.walk_cpu_ns;
     pthread_mutex_unlock(&watch->lock);
     return spent;
 }
 
-/* Tells when a census of a cost may begin: not before `earliest_ns`, nor before it is earned. The
- * first, whose cost is not known, need not be. */
-static uint64_t census_due(struct watch *watch, uint64_t earliest_ns, uint64_t cost_ns)
+/* What the census thread does by turns. A job's first time is an advance (cost 0), but for the
+ * walk's, which is taken for WALK_FACTOR times a census. */
+struct turn {
+    uint64_t earliest_ns;
+    uint64_t cost_ns; /* as of the last time */
+};
+
+struct turns {
+    struct turn census;
+    struct turn walk;
+};
+
+/* Gives what the next walk is expected to cost. */
+static uint64_t walk_cost_ns(const struct watch *watch, const struct turns *turns)
 {
-    const uint64_t now_ns = clock_now_ns();
-    budget_update(&watch->budget, now_ns, spent_ns(watch), cost_ns);
-    if (cost_ns == 0) {
-        return earliest_ns;
+    if (watch->config.walk == NULL) {
+        return 0;
     }
-    const uint64_t earned_ns = now_ns + budget_wait_ns(&watch->budget, cost_ns);
-    return earned_ns > earliest_ns ? earned_ns : earliest_ns;
+    return turns->walk.cost_ns == 0 ? WALK_FACTOR * turns->census.cost_ns : turns->walk.cost_ns;
 }
 
-/* Sleeps until a census may begin. What ticks spend meanwhile puts it off. Returns true to stop. */
-static bool wait_for_turn(struct watch *watch, uint64_t earliest_ns, uint64_t cost_ns)
+/* Gives what is kept back for the next walk. */
+static uint64_t reserve_ns(const struct watch *watch)
+{
+    const int64_t credit_ns = watch->walk_budget.credit_ns;
+    return watch->config.walk == NULL || credit_ns < 0 ? 0 : (uint64_t)credit_ns;
+}
+
+static uint64_t earned_after(uint64_t now_ns, uint64_t wait_ns)
+{
+    return now_ns + (wait_ns > 0 && wait_ns < WAIT_MIN_NS ? WAIT_MIN_NS : wait_ns);
+}
+
+/* Tells when a census may begin: not before its earliest time, nor before it is earned. */
+static uint64_t census_due(struct watch *watch, const struct turns *turns)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t cost_ns = turns->census.cost_ns;
+    budget_update(&watch->budget, now_ns, spent_ns(watch), cost_ns + walk_cost_ns(watch, turns));
+    if (cost_ns == 0) {
+        return turns->census.earliest_ns;
+    }
+    uint64_t wait_ns = budget_wait_ns(&watch->budget, cost_ns + reserve_ns(watch));
+    if (wait_ns > 0 && watch->config.walk != NULL) {
+        wait_ns *= 2; /* the reserve grows by half of what is earned */
+    }
+    const uint64_t earned_ns = earned_after(now_ns, wait_ns);
+    return earned_ns > turns->census.earliest_ns ? earned_ns : turns->census.earliest_ns;
+}
+
+/* Tells the same of a walk, which waits for the first census. */
+static uint64_t walk_due(struct watch *watch, const struct turns *turns)
+{
+    const uint64_t now_ns = clock_now_ns();
+    if (watch->config.walk == NULL || turns->census.cost_ns == 0) {
+        return CLOCK_NEVER / 2;
+    }
+    const uint64_t cost_ns = walk_cost_ns(watch, turns);
+    budget_update(&watch->walk_budget, now_ns, watch->walk_cpu_ns, cost_ns);
+    const uint64_t earned_ns = earned_after(now_ns, budget_wait_ns(&watch->walk_budget, cost_ns));
+    return earned_ns > turns->walk.earliest_ns ? earned_ns : turns->walk.earliest_ns;
+}
+
+/* Sleeps until a job may begin. What ticks spend meanwhile puts it off. Returns true to stop. */
+static bool wait_for_turn(struct watch *watch, const struct turns *turns, bool *is_walk)
 {
     for (;;) {
-        const uint64_t due_ns = census_due(watch, earliest_ns, cost_ns);
+        const uint64_t walk_ns = walk_due(watch, turns);
+        const uint64_t census_ns = census_due(watch, turns);
+        *is_walk = walk_ns < census_ns;
+        const uint64_t due_ns = *is_walk ? walk_ns : census_ns;
         const bool is_due = due_ns <= clock_now_ns();
         pthread_mutex_lock(&watch->lock);
-        watch->latest.census_due_ns = due_ns;
+        watch->latest.census_due_ns = census_ns;
+        watch->latest.walk_due_ns = walk_ns;
         const bool stop = is_due ? watch->stopping : wait_until(watch, due_ns);
         pthread_mutex_unlock(&watch->lock);
         if (stop || is_due) {
             return stop;
         }
     }
+}
+
+static uint64_t take_walk(struct watch *watch)
+{
+    const uint64_t cpu_started_ns = clock_thread_cpu_ns();
+    watch->config.walk(watch->config.context);
+    const uint64_t cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
+    watch->walk_cpu_ns += cpu_ns;
+    pthread_mutex_lock(&watch->lock);
+    watch->series.walk_cpu_ns += cpu_ns;
+    pthread_mutex_unlock(&watch->lock);
+    return cpu_ns;
 }
 
 static bool wants_final(struct watch *watch, uint64_t cost_ns)
@@ -218,19 +300,24 @@ static bool wants_final(struct watch *watch, uint64_t cost_ns)
 static void *run_censuses(void *context)
 {
     struct watch *watch = context;
+    const struct watch_config *config = &watch->config;
     struct census_result result = {0};
-    uint64_t cost_ns = 0;
-    uint64_t earliest_ns = watch->started_ns;
-    if (watch->config.budget_permille == 0) {
-        earliest_ns = CLOCK_NEVER / 2;
+    const uint64_t first_ns = config->budget_permille == 0 ? CLOCK_NEVER / 2 : watch->started_ns;
+    struct turns turns = {.census.earliest_ns = first_ns, .walk.earliest_ns = first_ns};
+    bool is_walk;
+    while (!wait_for_turn(watch, &turns, &is_walk)) {
+        const uint64_t now_ns = clock_now_ns();
+        if (is_walk) {
+            turns.walk.earliest_ns = now_ns + config->interval_ns;
+            turns.walk.cost_ns = take_walk(watch);
+        } else {
+            turns.census.earliest_ns = now_ns + config->census_gap_ns;
+            turns.census.cost_ns = take_census(watch, &result, false);
+        }
     }
-    while (!wait_for_turn(watch, earliest_ns, cost_ns)) {
-        earliest_ns = clock_now_ns() + watch->config.interval_ns;
-        cost_ns = take_census(watch, &result, false);
-    }
-    census_due(watch, 0, cost_ns);
+    census_due(watch, &turns);
     watch->series.budget_cpu_ns = watch->budget.charged_ns;
-    if (wants_final(watch, cost_ns)) {
+    if (wants_final(watch, turns.census.cost_ns)) {
         take_census(watch, &result, true);
     }
     census_result_free(&result);
@@ -334,6 +421,9 @@ static void apply_config(struct watch *watch, const struct watch_config *config)
     if (watch->config.interval_ns == 0) {
         watch->config.interval_ns = WATCH_INTERVAL_DEFAULT_NS;
     }
+    if (watch->config.census_gap_ns == 0) {
+        watch->config.census_gap_ns = watch->config.interval_ns;
+    }
     watch_keep_init(&watch->ticks, sizeof(struct watch_tick), WATCH_TICKS_MAX);
     watch_keep_init(&watch->censuses, sizeof(struct watch_census), WATCH_CENSUSES_MAX);
 }
@@ -345,13 +435,19 @@ int watch_start(struct watch **watch, const struct watch_config *config, struct 
         return failure_set(failure, ENOMEM, "no memory to watch the TCP states");
     }
     apply_config(made, config);
-    /* What opening costs is spent for watching too. */
-    budget_start(&made->budget, config->budget_permille, clock_now_ns(),
-                 config->payer == WATCH_PAYS_FOR_PROCESS ? clock_process_cpu_ns() : 0);
+    const bool pays_for_all = config->payer == WATCH_PAYS_FOR_PROCESS;
+    const uint64_t cpu_before_ns = clock_process_cpu_ns();
     int error = open_sources(made, failure);
     if (error < 0) {
         goto err_free;
     }
+    /* What opening costs is spent for watching too. */
+    const uint64_t cpu_ns = clock_process_cpu_ns();
+    budget_start(&made->budget, config->budget_permille, clock_now_ns(), pays_for_all ? cpu_ns : 0);
+    budget_start(&made->walk_budget, (config->budget_permille + 1) / 2, clock_now_ns(), 0);
+    const uint64_t debt_ns = config->opened_cpu_ns + (pays_for_all ? cpu_ns - cpu_before_ns : 0);
+    budget_owe(&made->budget, debt_ns);
+    budget_owe(&made->walk_budget, debt_ns / 2);
     error = take_first_tick(made, failure);
     if (error < 0) {
         goto err_close_sources;

@@ -1,8 +1,8 @@
 /* Watch: observes a namespace's TCP while a program runs, from threads of its own.
  *
  * Layer: tcpstat (L1). Two threads: one reads the cheap counters every interval, and one takes full
- * censuses as often as a budget of CPU time leaves room for beside the ticks, so that a census of
- * seconds delays no tick.
+ * censuses, and walks of its owner's, as often as a budget of CPU time leaves room for beside the
+ * ticks, so that a census of seconds delays no tick.
  * Both block all signals. The files are opened by the thread that calls watch_start, in its
  * namespace.
  *
@@ -70,8 +70,10 @@ struct watch_latest {
     struct watch_tick previous; /* the one before, for rates; the same when there is only one */
     uint64_t censuses;          /* so far; 0: the next is not set */
     struct watch_census census;
-    uint64_t
-        census_due_ns; /* when the budget allows the next; 0: not known yet, CLOCK_NEVER: not */
+    /* When the budget allows the next ones; 0: not known yet, CLOCK_NEVER / 2 and more: not. */
+    uint64_t census_due_ns;
+    uint64_t walk_due_ns;
+    struct tcp_state_counts peak; /* most in each state over the censuses since the tick before */
     const char *census_method;
 };
 
@@ -90,8 +92,10 @@ enum watch_final {
 
 struct watch_config {
     uint64_t interval_ns;     /* 0: WATCH_INTERVAL_DEFAULT_NS */
+    uint64_t census_gap_ns;   /* least time from one census's start to the next's; 0: an interval */
     uint32_t budget_permille; /* of one core, for ticks and censuses; 0: only the one at the end */
     enum watch_payer payer;
+    uint64_t opened_cpu_ns; /* spent on opening what is watched by: owed to the budget */
     enum watch_final final;
     struct census_request
         request;               /* its port sets are borrowed until watch_stop; `cancel` is ours */
@@ -99,7 +103,10 @@ struct watch_config {
     struct census *census; /* NULL: by the method; else the watch's from a successful start on */
     void (*on_tick)(void *context,
                     const struct watch_latest *latest); /* in the tick thread; or NULL */
-    void *context;
+    /* A further walk over all sockets, in the census thread and from its budget: it gets up to half
+     * of it, and what it leaves goes to censuses. NULL: none. */
+    void (*walk)(void *context);
+    void *context; /* of both */
 };
 
 /* All that was kept. Owned by whom watch_stop gave it to. */
@@ -120,6 +127,7 @@ struct watch_series {
     int last_error;         /* 0 or -errno of the last failure */
     uint64_t tick_cpu_ns;   /* that ticks cost in all, and censuses */
     uint64_t census_cpu_ns;
+    uint64_t walk_cpu_ns;
     uint64_t budget_cpu_ns; /* that was charged to the budget: until the last census's turn */
     struct tcpstat_counters_snapshot first; /* everything, by the names below */
     struct tcpstat_counters_snapshot last;

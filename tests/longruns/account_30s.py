@@ -11,7 +11,6 @@ from longrun import BIN, Checks
 from probe import CLOSERS, Probe, check_row
 
 SECONDS = 30
-VETH_SECONDS = 5
 RATE_MIN = 10000
 TIME_WAIT_MAX = 2000000  # beyond what a run makes, so that none is left out
 SKIPPED = 77
@@ -109,7 +108,7 @@ def add_up(readings):
 def over_veth(checks, row):
     with Ends() as ends, tempfile.TemporaryDirectory() as folder:
         probes = [Probe(BIN / "account-probe", wrap) for wrap in ends.wraps]
-        report = churn(folder, ends.wraps, "10.9.0.1:7000", VETH_SECONDS, row)
+        report = churn(folder, ends.wraps, "10.9.0.1:7000", SECONDS, row)
         both = add_up([probe.read_settled() for probe in probes])
         for probe in probes:
             probe.close()

@@ -135,6 +135,26 @@ static void test_buckets_are_exact_at_their_bounds(void **state)
     free(hist);
 }
 
+/* The fine histogram and one counted by powers of two say the same where both have a bucket. */
+static void test_powers_of_two_have_the_same_buckets(void **state)
+{
+    (void)state;
+    static const struct openmetrics_family family = {"t_seconds", OPENMETRICS_HISTOGRAM, "seconds",
+                                                     "t"};
+    uint64_t counts[13] = {[0] = 1, [10] = 2, [11] = 3, [12] = 4};
+    const struct openmetrics_powers powers = {counts, 13, 5000000000};
+    const struct openmetrics_label label = {"state", "x"};
+    struct openmetrics out;
+    openmetrics_init(&out, OPENMETRICS_1_0);
+    openmetrics_powers(&out, &family, (struct openmetrics_labels){&label, 1}, &powers);
+    expect(&out, "t_seconds_bucket{state=\"x\",le=\"1.023e-06\"} 3\n"
+                 "t_seconds_bucket{state=\"x\",le=\"2.047e-06\"} 6\n"
+                 "t_seconds_bucket{state=\"x\",le=\"+Inf\"} 10\n"
+                 "t_seconds_count{state=\"x\"} 10\n"
+                 "t_seconds_sum{state=\"x\"} 5\n"
+                 "# EOF\n");
+}
+
 static void test_a_view_s_counters_are_families_of_their_own(void **state)
 {
     (void)state;
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_finite_has_no_sample),
         cmocka_unit_test(test_every_state_has_a_sample_in_either_family),
         cmocka_unit_test(test_buckets_are_exact_at_their_bounds),
+        cmocka_unit_test(test_powers_of_two_have_the_same_buckets),
         cmocka_unit_test(test_a_view_s_counters_are_families_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,32 @@ static void test_ports_and_ranges_become_filters(void **state)
     assert_int_equal(options.interval_ns, 1000000000);
 }
 
+static void test_addresses_states_and_pids_become_filters(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"--local-address", "10.0.0.0/8", "--state", "CLOSE_WAIT",
+                                     "--state=listen",  "--pid",      "1",       NULL};
+    struct stat_options options;
+    struct stat_settings settings;
+    struct failure failure = {0};
+    assert_int_equal(parse(arguments, &options, &settings, &failure), 0);
+    const struct census_request request = stat_settings_request(&settings);
+    assert_null(request.either_addrs);
+    assert_non_null(request.local_addrs);
+    struct ip_addr inside;
+    struct ip_addr mapped;
+    struct ip_addr outside;
+    assert_int_equal(ip_parse(&inside, "10.1.2.3", NULL), 0);
+    assert_int_equal(ip_parse(&mapped, "::ffff:10.1.2.3", NULL), 0);
+    assert_int_equal(ip_parse(&outside, "11.0.0.0", NULL), 0);
+    assert_true(addr_set_has(request.local_addrs, &inside));
+    assert_true(addr_set_has(request.local_addrs, &mapped));
+    assert_false(addr_set_has(request.local_addrs, &outside));
+    assert_int_equal(request.states, 1u << TCP_STATE_CLOSE_WAIT | 1u << TCP_STATE_LISTEN);
+    assert_true(stat_settings_names_owner(&settings));
+    assert_true(settings.has_by); /* auto: by pid */
+}
+
 static void test_bad_input_gets_a_line_that_names_the_option(void **state)
 {
     (void)state;
@@ -143,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_a_bad_budget_is_named),
         cmocka_unit_test(test_a_method_is_taken_by_its_name),
         cmocka_unit_test(test_ports_and_ranges_become_filters),
+        cmocka_unit_test(test_addresses_states_and_pids_become_filters),
         cmocka_unit_test(test_bad_input_gets_a_line_that_names_the_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

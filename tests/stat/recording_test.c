@@ -36,11 +36,13 @@ static void fill(struct sample *sample)
         .census_age_ns = 1000,
         .census_every_ns = 5000,
         .has_transitions = true,
+        .matrix_has_time_wait = true,
         .transitions_ns = 6999,
         .owners_ns = 6500,
         .owners_cpu_ns = 12,
         .owner_count = 1,
         .owners_left_out = 4,
+        .owners_in_ns = 8,
         .listener_count = 2,
         .listeners_left_out = 1,
         .is_last = true,
@@ -59,6 +61,16 @@ static void fill(struct sample *sample)
                                                  .passes = 2,
                                                  .repeats_remain = true};
     for (int state = 1; state < TCP_STATE_COUNT; state++) {
+        sample->oldest_ns[state] = (uint64_t)state * 5;
+        sample->owners[0].oldest_ns[state] = (uint64_t)state * 4;
+        sample->peak.n[state] = (uint64_t)state * 7;
+        sample->lasted[state] = (struct sample_lasted){.count = (uint64_t)state,
+                                                       .sum_ns = 1,
+                                                       .p50_ns = 2,
+                                                       .p90_ns = 3,
+                                                       .p99_ns = 4,
+                                                       .max_ns = 5,
+                                                       .powers = {[0] = 6, [44] = 7}};
         sample->census.v4.n[state] = (uint64_t)state;
         sample->census.v6.n[state] = (uint64_t)state * 2;
         sample->census.total.n[state] = (uint64_t)state * 3;

@@ -75,6 +75,34 @@ static void test_an_advance_is_earned_back_before_the_next(void **state)
     assert_int_equal(model.censuses, 1);
 }
 
+/* A start of 70 ms at 1% of a core: paid back over half a minute, and not a ns more. */
+static void test_a_debt_is_paid_back_little_by_little(void **state)
+{
+    (void)state;
+    struct model model;
+    const uint64_t debt_ns = 70 * NS_PER_MS;
+    start(&model, 10);
+    budget_owe(&model.budget, debt_ns);
+    const uint64_t cost_ns = NS_PER_MS;
+    run(&model, 1, cost_ns);
+    assert_int_equal(model.censuses, 1); /* at once, for most of what is earned */
+    run(&model, 28, cost_ns);
+    assert_true(model.budget.owed_ns > 0);
+    run(&model, 600, cost_ns);
+    assert_int_equal(model.budget.owed_ns, 0);
+    assert_int_equal(model.budget.charged_ns, debt_ns + 629 * TICK_COST_NS + 628 * cost_ns);
+}
+
+static void test_a_debt_beyond_the_budget_leaves_half_of_it(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_start(&budget, 1, 0, 0); /* 30 ms in half a minute */
+    budget_owe(&budget, 70 * NS_PER_MS);
+    budget_update(&budget, NS_PER_SEC, 0, 0);
+    assert_int_equal(budget.owed_ns, 70 * NS_PER_MS - NS_PER_MS / 2);
+}
+
 static void test_a_quiet_hour_does_not_pay_for_a_burst(void **state)
 {
     (void)state;
@@ -124,6 +152,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ticks_and_censuses_together_keep_to_the_budget),
         cmocka_unit_test(test_an_advance_is_earned_back_before_the_next),
+        cmocka_unit_test(test_a_debt_is_paid_back_little_by_little),
+        cmocka_unit_test(test_a_debt_beyond_the_budget_leaves_half_of_it),
         cmocka_unit_test(test_a_quiet_hour_does_not_pay_for_a_burst),
         cmocka_unit_test(test_ticks_that_take_all_leave_no_census),
         cmocka_unit_test(test_no_budget_never_earns),

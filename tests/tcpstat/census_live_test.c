@@ -208,7 +208,66 @@ static void test_every_filter_and_grouping_agrees_with_the_reference(void **stat
     census_result_free(&expected);
 }
 
-/* The ports of an empty set are none. */
+static struct addr_set addrs_of(const char *first, const char *second)
+{
+    struct addr_set set = {.count = second == NULL ? 1 : 2};
+    struct failure failure;
+    assert_int_equal(ip_range_parse(&set.ranges[0], first, &failure), 0);
+    if (second != NULL) {
+        assert_int_equal(ip_range_parse(&set.ranges[1], second, &failure), 0);
+    }
+    return set;
+}
+
+/* Everything is on 127.0.0.1 or ::1; listeners and what has no peer have none. */
+static void test_address_filters_divide_the_families(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct census_result whole = {0};
+    struct census_result result = {0};
+    census_settled(fixture, &whole);
+    const struct addr_set v4 = addrs_of("127.0.0.0/8", NULL);
+    const struct addr_set v6 = addrs_of("::1", NULL);
+    const struct addr_set all = addrs_of("0.0.0.0/0", "::/0");
+    const struct addr_set none = addrs_of("127.0.0.2-127.0.0.9", "fe80::/10");
+
+    const struct census_request local_4 = {.local_addrs = &v4};
+    assert_int_equal(census_run(fixture->census, &local_4, &result), 0);
+    assert_memory_equal(&result.total, &whole.v4, sizeof(whole.v4));
+    const struct census_request local_6 = {.local_addrs = &v6};
+    assert_int_equal(census_run(fixture->census, &local_6, &result), 0);
+    assert_memory_equal(&result.total, &whole.v6, sizeof(whole.v6));
+    const struct census_request either = {.either_addrs = &all};
+    assert_int_equal(census_run(fixture->census, &either, &result), 0);
+    assert_memory_equal(&result.total, &whole.total, sizeof(whole.total));
+    const struct census_request remote = {.remote_addrs = &v6, .local_addrs = &all};
+    assert_int_equal(census_run(fixture->census, &remote, &result), 0);
+    assert_int_equal(result.total.n[TCP_STATE_LISTEN], 0);
+    assert_int_equal(result.total.n[TCP_STATE_TIME_WAIT], whole.v6.n[TCP_STATE_TIME_WAIT]);
+    const struct census_request nobody = {.either_addrs = &none};
+    assert_int_equal(census_run(fixture->census, &nobody, &result), 0);
+    assert_int_equal(tcp_state_total(&result.total), 0);
+    census_result_free(&result);
+    census_result_free(&whole);
+}
+
+static void test_each_state_can_be_counted_alone(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct census_result whole = {0};
+    struct census_result result = {0};
+    census_settled(fixture, &whole);
+    for (int named = TCP_STATE_ESTABLISHED; named < TCP_STATE_COUNT; named++) {
+        const struct census_request request = {.states = UINT32_C(1) << named};
+        assert_int_equal(census_run(fixture->census, &request, &result), 0);
+        assert_int_equal(result.total.n[named], whole.total.n[named]);
+        assert_int_equal(tcp_state_total(&result.total), whole.total.n[named]);
+    }
+    census_result_free(&result);
+    census_result_free(&whole);
+}
+
+/* An empty set's ports and addresses are none. */
 static void test_an_empty_filter_passes_nothing(void **state)
 {
     const struct fixture *fixture = *state;
@@ -216,6 +275,10 @@ static void test_an_empty_filter_passes_nothing(void **state)
     const struct port_set none = {0};
     const struct census_request request = {.either_ports = &none};
     assert_int_equal(census_run(fixture->census, &request, &result), 0);
+    assert_int_equal(tcp_state_total(&result.total), 0);
+    const struct addr_set nowhere = {0};
+    const struct census_request by_address = {.either_addrs = &nowhere};
+    assert_int_equal(census_run(fixture->census, &by_address, &result), 0);
     assert_int_equal(tcp_state_total(&result.total), 0);
     census_result_free(&result);
 }
@@ -451,6 +514,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_port_filters_divide_the_sockets),
         cmocka_unit_test(test_groups_by_local_port_add_up),
         cmocka_unit_test(test_every_filter_and_grouping_agrees_with_the_reference),
+        cmocka_unit_test(test_address_filters_divide_the_families),
+        cmocka_unit_test(test_each_state_can_be_counted_alone),
         cmocka_unit_test(test_an_empty_filter_passes_nothing),
         cmocka_unit_test(test_the_namespace_is_the_opening_threads_wherever_it_goes),
         cmocka_unit_test(test_sockstat_agrees_on_time_wait),

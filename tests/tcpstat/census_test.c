@@ -39,10 +39,12 @@ static void test_all_filters_must_pass(void **state)
     const struct census_request request = {.local_ports = &local, .remote_ports = &remote};
     struct census_result result = {0};
     assert_int_equal(census_result_reset(&result, &request), 0);
-    const struct census_socket passes = {AF_INET, TCP_STATE_ESTABLISHED, 7000, 80, 1};
+    const struct census_socket passes = {AF_INET, TCP_STATE_ESTABLISHED, 7000, 80, 1, NULL, NULL};
     add(&result, &request, passes);
-    add(&result, &request, (struct census_socket){AF_INET, TCP_STATE_ESTABLISHED, 7000, 81, 1});
-    add(&result, &request, (struct census_socket){AF_INET, TCP_STATE_ESTABLISHED, 80, 7000, 1});
+    add(&result, &request,
+        (struct census_socket){AF_INET, TCP_STATE_ESTABLISHED, 7000, 81, 1, NULL, NULL});
+    add(&result, &request,
+        (struct census_socket){AF_INET, TCP_STATE_ESTABLISHED, 80, 7000, 1, NULL, NULL});
     assert_int_equal(result.total.n[TCP_STATE_ESTABLISHED], 1);
     census_result_free(&result);
 }
@@ -53,8 +55,10 @@ static void test_sources_that_count_add_many_at_once(void **state)
     const struct census_request request = {0};
     struct census_result result = {0};
     assert_int_equal(census_result_reset(&result, &request), 0);
-    add(&result, &request, (struct census_socket){AF_INET, TCP_STATE_TIME_WAIT, 1, 2, 1000});
-    add(&result, &request, (struct census_socket){AF_INET6, TCP_STATE_TIME_WAIT, 1, 2, 500});
+    add(&result, &request,
+        (struct census_socket){AF_INET, TCP_STATE_TIME_WAIT, 1, 2, 1000, NULL, NULL});
+    add(&result, &request,
+        (struct census_socket){AF_INET6, TCP_STATE_TIME_WAIT, 1, 2, 500, NULL, NULL});
     assert_int_equal(result.v4.n[TCP_STATE_TIME_WAIT], 1000);
     assert_int_equal(result.v6.n[TCP_STATE_TIME_WAIT], 500);
     assert_int_equal(result.total.n[TCP_STATE_TIME_WAIT], 1500);
@@ -69,7 +73,8 @@ static void test_groups_hold_every_port(void **state)
     assert_int_equal(census_result_reset(&result, &request), 0);
     for (uint32_t i = 0; i < 2 * CENSUS_PORTS; i++) {
         const uint16_t port = (uint16_t)i;
-        add(&result, &request, (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7, port, 1});
+        add(&result, &request,
+            (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7, port, 1, NULL, NULL});
     }
     assert_int_equal(result.groups.count, CENSUS_PORTS);
     for (uint32_t port = 0; port < CENSUS_PORTS; port++) {
@@ -85,7 +90,8 @@ static void test_a_result_is_empty_after_a_reset(void **state)
     const struct census_request grouped = {.grouping = CENSUS_BY_LOCAL_PORT};
     struct census_result result = {0};
     assert_int_equal(census_result_reset(&result, &grouped), 0);
-    add(&result, &grouped, (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7000, 0, 1});
+    add(&result, &grouped,
+        (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7000, 0, 1, NULL, NULL});
     result.stamp.rows = 1;
     const struct census_request whole = {0};
     assert_int_equal(census_result_reset(&result, &whole), 0);
@@ -93,7 +99,8 @@ static void test_a_result_is_empty_after_a_reset(void **state)
     assert_int_equal(result.stamp.rows, 0);
     assert_null(census_groups_find(&result.groups, 7000));
     assert_int_equal(census_result_reset(&result, &grouped), 0);
-    add(&result, &grouped, (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7001, 0, 1});
+    add(&result, &grouped,
+        (struct census_socket){AF_INET, TCP_STATE_LISTEN, 7001, 0, 1, NULL, NULL});
     assert_null(census_groups_find(&result.groups, 7000));
     assert_non_null(census_groups_find(&result.groups, 7001));
     census_result_free(&result);

@@ -112,12 +112,17 @@ static void test_filters_leave_sockets_out(void **state)
     assert_int_equal(owners_rows_begin(&fixture->result, &fixture->index), 0);
     add(fixture, &by_owner, 11, TCP_STATE_ESTABLISHED, 0);
     add(fixture, &by_owner, 12, TCP_STATE_ESTABLISHED, 0);
-    const struct owners_request by_cgroup = {.key = OWNERS_BY_LOCAL_PORT, .cgroup_id = 2};
+    uint64_t ids[] = {2, 7};
+    const struct cgroup_set cgroups = {.ids = ids, .count = 2};
+    const struct owners_request by_cgroup = {.key = OWNERS_BY_LOCAL_PORT, .cgroups = &cgroups};
     add(fixture, &by_cgroup, 11, TCP_STATE_ESTABLISHED, 0);
     add(fixture, &by_cgroup, 21, TCP_STATE_ESTABLISHED, 0);
     assert_int_equal(fixture->result.sockets, 2);
     assert_int_equal(fixture->result.row_count, 1);
     assert_int_equal(fixture->result.rows[0].local_port, 40000);
+    assert_int_equal(fixture->result.v4.n[TCP_STATE_ESTABLISHED], 2);
+    assert_int_equal(tcp_state_total(&fixture->result.v6), 0);
+    assert_int_equal(fixture->result.rows_walked, 4);
 }
 
 static void test_what_an_owner_made_counts_without_a_socket(void **state)

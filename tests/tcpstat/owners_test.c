@@ -236,7 +236,9 @@ static void check_cgroups(struct fixture *fixture)
         skip();
     }
     const int listener = pair_listen(PORT, 1);
-    const struct owners_request request = {.key = OWNERS_BY_CGROUP, .cgroup_id = own};
+    uint64_t ids[] = {own};
+    const struct cgroup_set cgroups = {.ids = ids, .count = 1};
+    const struct owners_request request = {.key = OWNERS_BY_CGROUP, .cgroups = &cgroups};
     run(fixture, &request);
     assert_int_equal(fixture->result.row_count, 1);
     assert_int_equal(fixture->result.rows[0].cgroup_id, own);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "tcpstat/account.h"
 #include "tcpstat/namespace.h"
+#include "tcpstat/owners_names.h"
 #include "tcpstat/pairs.h"
 
 #define PORT 7000
@@ -275,13 +276,13 @@ static void test_filters_take_whole_lives(void **state)
     struct fixture *fixture = *state;
     struct port_set ports = {0};
     port_set_add(&ports, PORT);
-    const struct transitions_config configs[] = {
+    const struct census_request filters[] = {
         {.local_ports = &ports},
         {.remote_ports = &ports},
     };
     for (size_t i = 0; i < 2; i++) {
         close_all(fixture);
-        open_with(fixture, &configs[i]);
+        open_with(fixture, &(struct transitions_config){.filter = &filters[i]});
         const int other = pair_listen(PORT + 1, 128);
         const int listener = pair_listen(PORT, 128);
         pair_close(pair_open(other, PORT + 1));
@@ -298,6 +299,62 @@ static void test_filters_take_whole_lives(void **state)
         assert_int_equal(risen(fixture, TCP_STATE_NONE, TCP_STATE_SYN_RECEIVED), is_server);
         assert_int_equal(risen(fixture, TCP_STATE_NONE, TCP_STATE_SYN_SENT), !is_server);
         assert_int_equal(risen(fixture, TCP_STATE_SYN_SENT, TCP_STATE_ESTABLISHED), !is_server);
+    }
+}
+
+static struct addr_set addrs_of(const char *text)
+{
+    struct addr_set set = {.count = 1};
+    struct failure failure;
+    assert_int_equal(ip_range_parse(&set.ranges[0], text, &failure), 0);
+    return set;
+}
+
+/* Of two connections, one to PORT: how many of the four sockets' ends pass, and of the children. */
+static void test_filters_by_either_port_address_and_owner(void **state)
+{
+    struct fixture *fixture = *state;
+    struct port_set ports = {0};
+    port_set_add(&ports, PORT);
+    const struct addr_set here = addrs_of("127.0.0.0/8");
+    const struct addr_set elsewhere = addrs_of("10.0.0.0/8");
+    const struct census_request either_port = {.either_ports = &ports};
+    const struct census_request to_here = {.remote_addrs = &here};
+    const struct census_request from_elsewhere = {.local_addrs = &elsewhere};
+    const struct census_request both = {.either_ports = &ports, .either_addrs = &here};
+    const struct {
+        struct transitions_config config;
+        uint64_t clients;
+        uint64_t children;
+    } cases[] = {
+        {{.filter = &either_port}, 1, 1},
+        {{.filter = &to_here}, 2, 2},
+        {{.filter = &from_elsewhere}, 0, 0},
+        {{.filter = &both}, 1, 1},
+        {{.pid = (uint32_t)getpid()}, 2, 2},
+        {{.pid = 1}, 0, 0},
+        {{.cgroup_id = 1, .cgroup_level = 0}, 2, 2}, /* the root's id, above every cgroup */
+        {{.cgroup_id = UINT32_MAX, .cgroup_level = 0}, 0, 0},
+        {{.cgroup_id = UINT32_MAX, .cgroup_level = 1000}, 0, 0},
+    };
+    const bool has_cgroups = owners_read_cgroup((uint32_t)getpid()) == 1;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (cases[i].config.cgroup_id != 0 && !has_cgroups) {
+            continue;
+        }
+        close_all(fixture);
+        open_with(fixture, &cases[i].config);
+        const int other = pair_listen(PORT + 1, 128);
+        const int listener = pair_listen(PORT, 128);
+        pair_close(pair_open(other, PORT + 1));
+        pair_close(pair_open(listener, PORT));
+        close(listener);
+        close(other);
+        await(fixture, TCP_STATE_LAST_ACK, TCP_STATE_CLOSED, cases[i].children);
+        assert_int_equal(risen(fixture, TCP_STATE_NONE, TCP_STATE_SYN_SENT), cases[i].clients);
+        assert_int_equal(risen(fixture, TCP_STATE_NONE, TCP_STATE_SYN_RECEIVED), cases[i].children);
+        assert_int_equal(risen(fixture, TCP_STATE_FIN_WAIT_1, TCP_STATE_FIN_WAIT_2),
+                         cases[i].clients);
     }
 }
 
@@ -391,6 +448,7 @@ int main(void)
         TEST(test_an_account_begins_with_the_sockets_that_were_there),
         TEST(test_another_namespace_is_not_counted),
         TEST(test_filters_take_whole_lives),
+        TEST(test_filters_by_either_port_address_and_owner),
         TEST(test_groups_by_port_add_up_with_those_that_found_no_place),
         TEST(test_how_long_a_state_lasted_is_recorded_for_each_that_left),
     };

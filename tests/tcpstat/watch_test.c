@@ -229,6 +229,50 @@ static void test_censuses_keep_to_their_budget(void **state)
     sem_destroy(&ticks.taken);
 }
 
+/* What a walk spends, and how often it was made. */
+struct walker {
+    struct ticks ticks; /* first: the context of on_tick too */
+    uint64_t cost_ns;
+    atomic_uint walks;
+};
+
+static void spend(void *context)
+{
+    struct walker *walker = context;
+    const uint64_t cpu_ns = clock_thread_cpu_ns();
+    while (clock_thread_cpu_ns() - cpu_ns < walker->cost_ns) {
+    }
+    atomic_fetch_add(&walker->walks, 1);
+}
+
+/* A walk of 5 ms and a census of 1 ms, from 10% of a core: walks get half of it, censuses come in
+ * between, a good deal more often than ticks. */
+static void test_walks_and_censuses_share_the_budget(void **state)
+{
+    (void)state;
+    uint32_t cancelled = 0;
+    struct walker walker = {.cost_ns = 5 * NS_PER_MS};
+    const struct watch_config config = {.budget_permille = 100,
+                                        .census_gap_ns = NS_PER_MS,
+                                        .census = make_costly(NS_PER_MS, &cancelled),
+                                        .walk = spend};
+    struct watch *watch = start(config, &walker.ticks);
+    struct watch_latest latest = {0};
+    for (int waited = 0; waited < 60 || latest.censuses < 8 || atomic_load(&walker.walks) < 2;
+         waited++) {
+        wait_for(&walker.ticks, 1);
+        watch_latest(watch, &latest);
+    }
+    struct watch_series series;
+    watch_stop(watch, &series);
+    const uint64_t elapsed_ns = series.ticks[series.tick_count - 1].at_ns - series.ticks[0].at_ns;
+    assert_true(series.walk_cpu_ns >= 2 * walker.cost_ns);
+    assert_true(series.walk_cpu_ns <= elapsed_ns / 20 + 2 * walker.cost_ns);
+    assert_true(series.walk_cpu_ns + series.census_cpu_ns <= elapsed_ns / 10 + 2 * walker.cost_ns);
+    watch_series_free(&series);
+    sem_destroy(&walker.ticks.taken);
+}
+
 static void test_every_field_has_a_name_of_the_kernels(void **state)
 {
     (void)state;
@@ -285,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_the_last_census_is_of_the_end),
         cmocka_unit_test(test_a_census_without_end_delays_no_tick_and_no_stop),
         cmocka_unit_test(test_censuses_keep_to_their_budget),
+        cmocka_unit_test(test_walks_and_censuses_share_the_budget),
         cmocka_unit_test(test_every_field_has_a_name_of_the_kernels),
         cmocka_unit_test(test_the_series_feeds_the_time_wait_model),
     };

@@ -68,6 +68,8 @@ struct kernfs_node {
 
 struct cgroup {
     struct kernfs_node *kn;
+    int level;                  /* how deep it lies; the root's is 0 */
+    struct cgroup *ancestors[]; /* by level, up to its own; since 6.1 */
 };
 
 struct sock_cgroup_data {

@@ -14,7 +14,7 @@
  * Each socket followed has a storage in the kernel, which goes when the socket does. A listener's
  * is copied to its children (BPF_F_CLONE), so that these know their owner. Additions are atomic,
  * since an interrupt may come between read and write. */
-#include "kernel.h"
+#include "passes.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 
@@ -36,13 +36,11 @@ enum counter {
 
 /* Set before the load. */
 const volatile __u32 netns_inode;
-const volatile bool filter_local;
-const volatile bool filter_remote;
 const volatile __u32 grouping;
 const volatile __u32 slots = 1;
-
-__u64 local_ports[TRANSITIONS_PORTS / 64]; /* bit n % 64 of word n / 64: port n passes */
-__u64 remote_ports[TRANSITIONS_PORTS / 64];
+const volatile __u32 filter_pid;          /* 0: all */
+const volatile __u64 filter_cgroup;       /* it and what is below it; 0: all */
+const volatile __u32 filter_cgroup_level; /* how deep it lies; the root is 0 */
 
 enum decision { DECISION_OPEN, DECISION_IN, DECISION_OUT };
 
@@ -137,11 +135,6 @@ static __always_inline void count(enum counter counter)
     }
 }
 
-static __always_inline bool has_port(const __u64 *set, __u16 port)
-{
-    return (set[port / 64 % (TRANSITIONS_PORTS / 64)] >> (port % 64) & 1) != 0;
-}
-
 static __always_inline __u16 local_port(const struct tcp_sock *tcp)
 {
     return bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport);
@@ -176,6 +169,27 @@ static __always_inline __u64 cgroup_of(const struct sock *sk)
 {
     const struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
     return cgroup == NULL ? 0 : cgroup->kn->id;
+}
+
+/* Tells whether a socket's cgroup is the filter's, or lies below it. Kernels before 6.1 keep no
+ * pointers to what is above: there only the cgroup itself passes. */
+static __always_inline bool passes_cgroup(const struct sock *sk)
+{
+    const struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
+    if (cgroup == NULL) {
+        return false;
+    }
+    if (cgroup->kn->id == filter_cgroup) {
+        return true;
+    }
+    if (!bpf_core_field_exists(cgroup->ancestors) || cgroup->level < (int)filter_cgroup_level) {
+        return false;
+    }
+    const void *ancestors = (const char *)cgroup + bpf_core_field_offset(cgroup->ancestors);
+    const struct cgroup *above = NULL;
+    bpf_probe_read_kernel(&above, sizeof(above),
+                          (const char *)ancestors + filter_cgroup_level * sizeof(above));
+    return above != NULL && BPF_CORE_READ(above, kn, id) == filter_cgroup;
 }
 
 /* Finds the bin of a time, as base/hist.h does. */
@@ -244,19 +258,24 @@ static __always_inline void count_transition(const struct follow *follow, __u8 f
     }
 }
 
-/* Decides once whether a socket passes the filters, as soon as the ports that these ask for are
- * there: connect() gets its port after SYN_SENT, a listener's child its peer's after SYN_RECV. */
-static __always_inline void decide(struct follow *follow, __u16 local, __u16 remote, __u8 state)
+/* Decides once whether a socket passes the filters, as soon as what these ask for is there:
+ * connect() gets its port after SYN_SENT, a listener's child its peer and its own address after
+ * SYN_RECV. */
+static __always_inline void decide(struct follow *follow, const struct sock *sk, __u16 local,
+                                   __u8 state)
 {
-    const bool needs_local = filter_local || grouping == GROUP_LOCAL;
-    const bool needs_remote = filter_remote || grouping == GROUP_REMOTE;
+    const __u16 remote = remote_port(sk);
+    const bool needs_local =
+        filters_port(FILTER_LOCAL) || filters_port(FILTER_EITHER) || grouping == GROUP_LOCAL;
+    const bool needs_remote = filters_port(FILTER_REMOTE) || filters_port(FILTER_EITHER) ||
+                              grouping == GROUP_REMOTE || filters_addresses();
     if ((needs_local && local == 0) || (needs_remote && remote == 0 && state != TCP_LISTEN)) {
         return;
     }
-    follow->decision = (filter_local && !has_port(local_ports, local)) ||
-                               (filter_remote && !has_port(remote_ports, remote))
-                           ? DECISION_OUT
-                           : DECISION_IN;
+    const bool passes = passes_ports(local, remote) && passes_addresses(&sk->__sk_common) &&
+                        (filter_pid == 0 || filter_pid == follow->pid) &&
+                        (filter_cgroup == 0 || passes_cgroup(sk));
+    follow->decision = passes ? DECISION_IN : DECISION_OUT;
     follow->group_port = grouping == GROUP_REMOTE ? remote : local;
 }
 
@@ -385,7 +404,7 @@ static __always_inline void follow_change(struct follow *follow, const struct ch
         follow->since_ns = 0;
     }
     if (follow->decision == DECISION_OPEN) {
-        decide(follow, local, remote_port(change->sk), change->to);
+        decide(follow, change->sk, local, change->to);
     }
     settle(follow, from, to);
     if (follow->decision == DECISION_IN) {

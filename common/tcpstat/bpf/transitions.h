@@ -8,7 +8,6 @@
 #include <linux/types.h>
 
 #define TRANSITIONS_STATES 16 /* over TCP_STATE_COUNT, and a power of 2 to mask with */
-#define TRANSITIONS_PORTS 65536
 #define TRANSITIONS_COUNTERS_MAX 32
 
 /* base/hist.h's bins; the reader asserts that they are the same. */
