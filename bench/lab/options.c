@@ -264,7 +264,7 @@ const struct cli_program timewait_program = {
     .summary = "shows what TIME_WAIT does and why it exists, in the kernel and in finwait's stack",
     .usage = "[options]",
     .epilogue = "Each line was measured as it was printed, and checked.\nExit codes: 0 all was "
-                "shown, 2 usage, 4 something was not shown, 130 interrupted.\n",
+                "shown, 2 usage, 4 something was not shown,\n130 interrupted.\n",
     .options = timewait_table,
     .option_count = sizeof(timewait_table) / sizeof(timewait_table[0]),
     .struct_bytes = sizeof(struct timewait_options),

@@ -128,6 +128,7 @@ static void sample_report(struct churn *churn, const json_t *report)
     enum { COLUMN_ELAPSED = 0, COLUMN_COMPLETED = 2, COLUMN_TIME_WAIT = 6 };
     const json_t *series = json_object_get(report, "series");
     double made = 0, before_sec = 0;
+    churn_add(churn, &(struct timewait_sample){.at_ns = 0});
     for (size_t i = 0; i < json_array_size(series); i++) {
         const json_t *row = json_array_get(series, i);
         double elapsed_sec = json_number_value(json_array_get(row, COLUMN_ELAPSED));
