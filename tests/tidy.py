@@ -35,12 +35,15 @@ LEVELS = {
 }
 # Folders that stand beside the levels, and all that each may include beside itself.
 BESIDE = {
-    "bench/lab": ["common/base", "common/tcpstat", "common/report"],
+    # The lab shows with two hosts of the stack in memory why TIME_WAIT exists.
+    "bench/lab": ["common/base", "common/tcpstat", "common/report", "common/stack"],
     "bench/micro": [folder for folder, level in LEVELS.items() if level < 5],
     # The floor shares nothing that it measures: of finwait only clock, options and the like.
     "bench/floor": ["common/base"],
     "bench/crowd": ["common/base", "common/tcpstat"],
-    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro"],
+    # The null stack is what stands below a TCP, and no TCP.
+    "bench/null": ["common/base", "common/wire", "common/link", "common/report"],
+    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro", "bench/null"],
 }
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70

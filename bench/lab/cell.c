@@ -2,8 +2,6 @@
 #include "cell.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +9,10 @@
 
 #include "base/clock.h"
 #include "capture.h"
+#include "command.h"
 #include "observer.h"
 #include "run.h"
 
-#define TARGET (NETNS_SERVER_IP ":7000")
-#define PAYLOAD_BYTES "64"
 #define LISTEN_WAIT_NS (10 * NS_PER_SEC)
 #define GRACE_NS (10 * NS_PER_SEC)
 /* The load generator ends what is open after its duration; beyond this it hangs. */
@@ -23,6 +20,7 @@
 /* The last closes' segments are on their way when the load generator ends. */
 #define SETTLE_NS (3 * NS_PER_SEC)
 #define SETTLE_POLL_NS (20 * NS_PER_MS)
+#define LINE_POLL_NS (5 * NS_PER_MS)
 
 /* One of the two programs. */
 struct party {
@@ -100,46 +98,55 @@ static int party_start(struct cell *cell, struct party *party, const char *const
 
 static int start_server(struct cell *cell)
 {
-    const struct cell_spec *spec = cell->spec;
-    char program[PATH_MAX], cpu[16], report[CAPTURE_PATH_MAX];
-    snprintf(program, sizeof(program), "%s/finwait-server", spec->bin_dir);
-    snprintf(cpu, sizeof(cpu), "%" PRIu32, spec->server_cpu);
-    capture_path(cell->server.report_fd, report);
-    const char *argv[] = {program,  "--engine", spec->engine, "--listen", TARGET, "--cpus", cpu,
-                          "--json", report,     NULL,         NULL,       NULL,   NULL,     NULL};
-    if (strcmp(spec->closer, "server") == 0) {
-        const char *const closing[] = {"--closes-after", PAYLOAD_BYTES "B", "--close", spec->close};
-        memcpy(&argv[9], closing, sizeof(closing));
-    }
-    return party_start(cell, &cell->server, argv, cell->pair->server_fd);
+    struct command command;
+    char report[CAPTURE_PATH_MAX];
+    command_server(&command, cell->spec, capture_path(cell->server.report_fd, report));
+    return party_start(cell, &cell->server, command.argv, cell->pair->server_fd);
 }
 
 static int start_client(struct cell *cell)
 {
-    const struct cell_spec *spec = cell->spec;
-    char program[PATH_MAX], cpu[16], duration[32], report[CAPTURE_PATH_MAX];
-    snprintf(program, sizeof(program), "%s/finwait-loadgen", spec->bin_dir);
-    snprintf(cpu, sizeof(cpu), "%" PRIu32, spec->client_cpu);
-    snprintf(duration, sizeof(duration), "%" PRIu64 "ms", spec->duration_ns / NS_PER_MS);
-    capture_path(cell->client.report_fd, report);
-    const char *const argv[] = {
-        program,       "--engine",   spec->engine, "--target",  TARGET,        "--cpus",
-        cpu,           "--duration", duration,     "--closer",  spec->closer,  "--close",
-        spec->close,   "--echoes",   "1",          "--payload", PAYLOAD_BYTES, "--sources",
-        NETNS_SOURCES, "--json",     report,       NULL};
-    return party_start(cell, &cell->client, argv, cell->pair->client_fd);
+    struct command command;
+    char report[CAPTURE_PATH_MAX];
+    command_client(&command, cell->spec, capture_path(cell->client.report_fd, report));
+    return party_start(cell, &cell->client, command.argv, cell->pair->client_fd);
+}
+
+/* Waits for a server that the kernel knows nothing of: it prints where it listens. */
+static int await_line(struct cell *cell, uint64_t deadline_ns)
+{
+    char line[CELL_REASON_MAX];
+    while (clock_now_ns() < deadline_ns) {
+        capture_last_line(cell->server.output_fd, line, sizeof(line));
+        if (strstr(line, ": listening on ") != NULL) {
+            return 0;
+        }
+        switch (keeper_wait(cell->keeper, &cell->server.child, clock_now_ns() + LINE_POLL_NS)) {
+        case WAIT_ENDED:
+            return -ESRCH;
+        case WAIT_STOP:
+            return -EINTR;
+        case WAIT_TIMEOUT:
+            break;
+        }
+    }
+    return -ETIMEDOUT;
 }
 
 static int await_server(struct cell *cell)
 {
-    int error = run_await_listener(cell->keeper, &cell->server.child, &cell->server_observer,
-                                   clock_now_ns() + LISTEN_WAIT_NS);
+    const char *program = command_server_program(cell->spec->server);
+    uint64_t deadline_ns = clock_now_ns() + LISTEN_WAIT_NS;
+    int error = lab_kind_is_kernel(cell->spec->server)
+                    ? run_await_listener(cell->keeper, &cell->server.child, &cell->server_observer,
+                                         deadline_ns)
+                    : await_line(cell, deadline_ns);
     if (error == -EINTR) {
         cell->result->outcome = CELL_INTERRUPTED;
     } else if (error == -ESRCH) {
-        fail_by_output(cell, "finwait-server", &cell->server);
+        fail_by_output(cell, program, &cell->server);
     } else if (error != 0) {
-        fail(cell, "finwait-server does not listen after %u s",
+        fail(cell, "%s does not listen after %u s", program,
              (unsigned)(LISTEN_WAIT_NS / NS_PER_SEC));
     }
     return error;
@@ -150,7 +157,9 @@ static int await_client(struct cell *cell)
 {
     uint64_t start_ns = clock_now_ns();
     uint64_t last_ns = start_ns, last_opened = 0;
-    while (clock_now_ns() - start_ns < cell->spec->duration_ns + CLIENT_SLACK_NS) {
+    uint64_t limit_ns = cell->spec->duration_ns + cell->spec->hold_ns +
+                        2 * cell->spec->time_wait_ns + CLIENT_SLACK_NS;
+    while (clock_now_ns() - start_ns < limit_ns) {
         switch (keeper_wait(cell->keeper, &cell->client.child, last_ns + NS_PER_SEC)) {
         case WAIT_ENDED:
             return 0;
@@ -168,11 +177,13 @@ static int await_client(struct cell *cell)
             .time_wait = observer_time_wait(&cell->client_observer) +
                          observer_time_wait(&cell->server_observer),
         };
-        cell->watcher->progress(cell->spec, &progress, cell->watcher->user);
+        if (cell->watcher->progress != NULL) {
+            cell->watcher->progress(cell->spec, &progress, cell->watcher->user);
+        }
         last_ns = now_ns;
         last_opened = opened;
     }
-    fail(cell, "finwait-loadgen did not end");
+    fail(cell, "%s did not end", command_client_program(cell->spec->client));
     return -ETIMEDOUT;
 }
 
@@ -203,13 +214,75 @@ static void count_states(struct cell *cell)
     cell->result->counted = true;
 }
 
+/* What the whole machine and the link had done by a moment. */
+struct moment {
+    struct usage usage;
+    struct observer_traffic traffic;
+};
+
+static void take_moment(const struct cell *cell, struct moment *moment)
+{
+    memset(moment, 0, sizeof(*moment));
+    observer_traffic(&cell->client_observer, NETNS_LINK, &moment->traffic);
+    usage_read(&moment->usage);
+}
+
+static void keep_difference(struct cell_result *result, const struct moment *before,
+                            const struct moment *after)
+{
+    const struct observer_traffic *first = &before->traffic, *last = &after->traffic;
+    result->usage = usage_between(&before->usage, &after->usage);
+    result->traffic = (struct observer_traffic){
+        .received_bytes = last->received_bytes - first->received_bytes,
+        .received_packets = last->received_packets - first->received_packets,
+        .sent_bytes = last->sent_bytes - first->sent_bytes,
+        .sent_packets = last->sent_packets - first->sent_packets,
+    };
+}
+
+/* Waits until the connections that a run holds are all there, and reads what memory they take. */
+static int await_held(struct cell *cell, const struct slabs *before, uint64_t resident_before)
+{
+    struct slabs held;
+    uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
+    switch (keeper_wait(cell->keeper, &cell->client.child, middle_ns)) {
+    case WAIT_ENDED:
+        fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
+        return -ESRCH;
+    case WAIT_STOP:
+        cell->result->outcome = CELL_INTERRUPTED;
+        return -EINTR;
+    case WAIT_TIMEOUT:
+        break;
+    }
+    slabs_read(&held);
+    cell->result->held_slab_bytes = (int64_t)(held.bytes - before->bytes);
+    cell->result->held_server_bytes =
+        (int64_t)(usage_resident_bytes(cell->server.child.pid) - resident_before);
+    return 0;
+}
+
 static void measure(struct cell *cell)
 {
-    if (start_server(cell) != 0 || await_server(cell) != 0 || start_client(cell) != 0 ||
+    struct slabs slabs_before, slabs_after;
+    struct moment before, after;
+    slabs_read(&slabs_before);
+    if (start_server(cell) != 0 || await_server(cell) != 0) {
+        return;
+    }
+    uint64_t resident = usage_resident_bytes(cell->server.child.pid);
+    take_moment(cell, &before);
+    if (start_client(cell) != 0 ||
+        (cell->spec->hold_ns > 0 && await_held(cell, &slabs_before, resident) != 0) ||
         await_client(cell) != 0) {
         return;
     }
+    take_moment(cell, &after);
+    keep_difference(cell->result, &before, &after);
     count_states(cell);
+    slabs_read(&slabs_after);
+    cell->result->slabs_known = slabs_before.known && slabs_after.known;
+    cell->result->slab_bytes = (int64_t)(slabs_after.bytes - slabs_before.bytes);
     cell->result->outcome = CELL_DONE;
 }
 
@@ -220,9 +293,9 @@ static void collect_reports(struct cell *cell)
     result->client = capture_json(cell->client.report_fd);
     result->server = capture_json(cell->server.report_fd);
     if (result->client == NULL) {
-        fail_by_output(cell, "finwait-loadgen", &cell->client);
+        fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
     } else if (result->server == NULL) {
-        fail_by_output(cell, "finwait-server", &cell->server);
+        fail_by_output(cell, command_server_program(cell->spec->server), &cell->server);
     }
 }
 
@@ -239,6 +312,12 @@ static int open_sources(struct cell *cell)
         return -1;
     }
     return 0;
+}
+
+void cell_tune(struct netns_tuning *tuning, const struct cell_spec *spec)
+{
+    tuning->client_bare = !lab_kind_is_kernel(spec->client);
+    tuning->server_bare = !lab_kind_is_kernel(spec->server);
 }
 
 void cell_run(struct cell_result *result, const struct cell_spec *spec,

@@ -1,4 +1,4 @@
-/* Cell: one row of the demo: server and load generator over a fresh pair of namespaces.
+/* Cell: one server and one load generator over a fresh pair of namespaces.
  *
  * Layer: bench/lab. The programs' reports and what they print go to anonymous memory, so that no
  * file is left behind. Owner of a result: the caller, who ends it with cell_result_free. */
@@ -10,17 +10,27 @@
 #include <stdint.h>
 
 #include "keeper.h"
+#include "kind.h"
 #include "netns.h"
+#include "observer.h"
+#include "usage.h"
 
 #define CELL_REASON_MAX 256
 
 struct cell_spec {
-    const char *engine; /* "uring", "epoll" */
-    const char *closer; /* "client", "server" */
-    const char *close;  /* "fin", "rst" */
+    enum lab_kind client;
+    enum lab_kind server;
+    enum lab_tuning tuning;
+    const char *closer; /* "client", "server", "both" */
+    const char *close;  /* "fin", "rst", ... */
     uint64_t duration_ns;
-    uint32_t client_cpu;
-    uint32_t server_cpu;
+    uint64_t hold_ns;   /* not 0: open `in_flight` connections once, hold them so long, end */
+    uint32_t in_flight; /* 0: the load generator's default */
+    const char *rate;   /* not NULL: an open loop at this rate, instead of so many in flight */
+    uint64_t
+        time_wait_ns; /* not 0: 2MSL of a stack at the client, which lingers until they drain */
+    const char *client_cpus;
+    const char *server_cpus;
     const char *bin_dir;
 };
 
@@ -40,6 +50,12 @@ struct cell_result {
     bool counted;                 /* the states below were counted */
     uint64_t client_time_wait;
     uint64_t server_time_wait;
+    struct usage usage;              /* of the machine, while the load generator lived */
+    struct observer_traffic traffic; /* over the client's end of the link, in the same time */
+    bool slabs_known;
+    int64_t slab_bytes;        /* kernel memory more than before, after the run */
+    int64_t held_slab_bytes;   /* kernel memory more than before, while connections were held */
+    int64_t held_server_bytes; /* the server's own memory more than before, at that time */
 };
 
 /* Where a run stands, for the progress line. */
@@ -54,9 +70,12 @@ typedef void (*cell_progress_fn)(const struct cell_spec *spec, const struct cell
                                  void *user);
 
 struct cell_watcher {
-    cell_progress_fn progress;
+    cell_progress_fn progress; /* NULL: none is wanted */
     void *user;
 };
+
+/* Tells what a cell's pair of namespaces must be like, beside what `tuning` says already. */
+void cell_tune(struct netns_tuning *tuning, const struct cell_spec *spec);
 
 /* Runs one cell in a pair of namespaces that nothing has used before. Fills `result`. */
 void cell_run(struct cell_result *result, const struct cell_spec *spec,

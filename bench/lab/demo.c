@@ -1,20 +1,16 @@
 /* The demo; see demo.h. Layer: bench/lab. */
 #include "demo.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/log.h"
 #include "cell.h"
 #include "netns.h"
+#include "place.h"
 #include "table.h"
 
 #define PROGRAM "finwait-lab"
@@ -26,7 +22,7 @@ struct closing {
     const char *close;
 };
 
-static const char *const engines[] = {"uring", "epoll"};
+static const enum lab_kind engines[] = {LAB_KERNEL_URING, LAB_KERNEL_EPOLL, LAB_STACK_PACKET};
 static const struct closing closings[] = {{"client", "fin"}, {"client", "rst"}, {"server", "fin"}};
 
 #define ENGINE_COUNT (sizeof(engines) / sizeof(engines[0]))
@@ -43,53 +39,24 @@ struct row {
 struct demo {
     struct keeper *keeper;
     const struct demo_options *options;
-    char bin_dir[PATH_MAX];
+    struct place place;
     uint64_t start_ns;
     struct row rows[ROW_COUNT];
 };
 
-/* Finds the folder that the programs are in. Returns 0 or -errno. */
-static int find_bin_dir(struct demo *demo)
-{
-    if (demo->options->bin_dir != NULL) {
-        int length = snprintf(demo->bin_dir, sizeof(demo->bin_dir), "%s", demo->options->bin_dir);
-        return length < (int)sizeof(demo->bin_dir) ? 0 : -ENAMETOOLONG;
-    }
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length < 0) {
-        return -errno;
-    }
-    self[length] = '\0';
-    snprintf(demo->bin_dir, sizeof(demo->bin_dir), "%s", dirname(self));
-    return 0;
-}
-
-/* Gives the client the first CPU that is ours and the server the second, or the same one twice. */
-static void choose_cpus(uint32_t *client, uint32_t *server)
-{
-    struct cpu_list allowed;
-    *client = *server = 0;
-    if (cpu_list_allowed(&allowed) == 0 && allowed.count > 0) {
-        *client = allowed.cpus[0];
-        *server = allowed.cpus[allowed.count > 1 ? 1 : 0];
-    }
-}
-
 static void plan_rows(struct demo *demo)
 {
-    uint32_t client_cpu, server_cpu;
-    choose_cpus(&client_cpu, &server_cpu);
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const struct closing *closing = &closings[i % CLOSING_COUNT];
         demo->rows[i] = (struct row){
-            .spec = {.engine = engines[i / CLOSING_COUNT],
+            .spec = {.client = engines[i / CLOSING_COUNT],
+                     .server = engines[i / CLOSING_COUNT],
                      .closer = closing->closer,
                      .close = closing->close,
                      .duration_ns = demo->options->duration_ns,
-                     .client_cpu = client_cpu,
-                     .server_cpu = server_cpu,
-                     .bin_dir = demo->bin_dir},
+                     .client_cpus = demo->place.client_cpus,
+                     .server_cpus = demo->place.server_cpus,
+                     .bin_dir = demo->place.bin_dir},
             .pair = {.client_fd = -1, .server_fd = -1},
         };
     }
@@ -101,9 +68,9 @@ static void print_progress(const struct cell_spec *spec, const struct cell_progr
     const struct demo *demo = user;
     char closing[32];
     snprintf(closing, sizeof(closing), "%s/%s", spec->closer, spec->close);
-    printf("%3" PRIu64 " s  %-6s  %-10s  %7" PRIu64 " connections/s  %8" PRIu64 " TIME_WAIT\n",
-           (clock_now_ns() - demo->start_ns + NS_PER_SEC / 2) / NS_PER_SEC, spec->engine, closing,
-           progress->opened_per_sec, progress->time_wait);
+    printf("%3" PRIu64 " s  %-12s  %-10s  %7" PRIu64 " connections/s  %8" PRIu64 " TIME_WAIT\n",
+           (clock_now_ns() - demo->start_ns + NS_PER_SEC / 2) / NS_PER_SEC,
+           lab_kind_name(spec->client), closing, progress->opened_per_sec, progress->time_wait);
     fflush(stdout);
 }
 
@@ -113,22 +80,24 @@ static void print_intro(const struct demo *demo)
     uname(&system);
     const struct cell_spec *spec = &demo->rows[0].spec;
     printf("finwait %s, Linux %s: %zu rows of %" PRIu64 ".%" PRIu64 " s, each in two fresh network "
-           "namespaces over veth;\nload generator on CPU %" PRIu32 ", server on CPU %" PRIu32
-           ", closed loop, 1 echo of 64 B a connection\n\n",
+           "namespaces over veth;\nload generator on CPU %s, server on CPU %s, closed loop, 1 echo "
+           "of 64 B a connection\n\n",
            FINWAIT_VERSION, system.release, ROW_COUNT, spec->duration_ns / NS_PER_SEC,
-           spec->duration_ns % NS_PER_SEC / (NS_PER_SEC / 10), spec->client_cpu, spec->server_cpu);
+           spec->duration_ns % NS_PER_SEC / (NS_PER_SEC / 10), spec->client_cpus,
+           spec->server_cpus);
     fflush(stdout);
 }
 
 /* Runs the rows in order. Returns false when a signal asked to stop. */
 static bool run_rows(struct demo *demo)
 {
-    struct netns_tuning tuning = {.hash_entries = demo->options->hash_entries,
-                                  .time_wait_max = demo->options->time_wait_max};
     struct cell_watcher watcher = {.progress = print_progress, .user = demo};
     for (size_t i = 0; i < ROW_COUNT; i++) {
         struct row *row = &demo->rows[i];
         struct failure failure;
+        struct netns_tuning tuning = {.hash_entries = demo->options->hash_entries,
+                                      .time_wait_max = demo->options->time_wait_max};
+        cell_tune(&tuning, &row->spec);
         if (netns_pair_make(&row->pair, &tuning, &failure) != 0) {
             row->result.outcome = CELL_FAILED;
             snprintf(row->result.reason, CELL_REASON_MAX, "%.200s", failure.text);
@@ -176,9 +145,9 @@ static int decide_code(const struct demo *demo)
 int demo_run(struct keeper *keeper, const struct demo_options *options)
 {
     struct demo demo = {.keeper = keeper, .options = options};
-    int error = find_bin_dir(&demo);
-    if (error != 0) {
-        log_line(PROGRAM, "--bin-dir: %s", strerror(-error));
+    struct failure failure;
+    if (place_find(&demo.place, options->bin_dir, PLACE_APART, &failure) != 0) {
+        log_line(PROGRAM, "%s", failure.text);
         return CODE_FAILED;
     }
     plan_rows(&demo);

@@ -7,10 +7,12 @@
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "compare.h"
 #include "demo.h"
 #include "keeper.h"
 #include "options.h"
 #include "run.h"
+#include "timewait.h"
 
 #define PROGRAM "finwait-lab"
 #define CODE_USAGE 2
@@ -30,12 +32,24 @@ static int body_demo(struct keeper *keeper, const void *options)
     return demo_run(keeper, options);
 }
 
+static int body_compare(struct keeper *keeper, const void *options)
+{
+    return compare_run(keeper, options);
+}
+
+static int body_timewait(struct keeper *keeper, const void *options)
+{
+    return timewait_run(keeper, options);
+}
+
 static void print_usage(FILE *out)
 {
     fprintf(out, "Usage: finwait-lab COMMAND [options]; each command has --help\n"
-                 "  demo   churn connections between two namespaces, engine by engine: a table\n"
-                 "  run    run a command in a private network namespace\n"
-                 "  pair   run a server and a client in two private namespaces, joined by veth\n"
+                 "  demo      churn connections between two namespaces, engine by engine: a table\n"
+                 "  compare   kernel against finwait's own TCP, trial by trial: tables, JSON\n"
+                 "  timewait  what TIME_WAIT does and why it exists, each behaviour by doing it\n"
+                 "  run       run a command in a private network namespace\n"
+                 "  pair      run a server and a client in two private namespaces, joined by veth\n"
                  "Nothing on the host changes, and nothing is left behind.\n");
 }
 
@@ -124,11 +138,39 @@ static int command_demo(char **argv)
     return code >= 0 ? code : launch(body_demo, &options);
 }
 
+static int command_compare(char **argv)
+{
+    struct compare_options options;
+    struct failure failure;
+    int code = parse(&compare_program, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    if (compare_check(&options, &failure) != 0) {
+        log_line(compare_program.name, "%s", failure.text);
+        return CODE_USAGE;
+    }
+    return launch(body_compare, &options);
+}
+
+static int command_timewait(char **argv)
+{
+    struct timewait_options options;
+    int code = parse(&timewait_program, argv, &options);
+    return code >= 0 ? code : launch(body_timewait, &options);
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "demo") == 0) {
         return command_demo(argv + 1);
+    }
+    if (strcmp(command, "compare") == 0) {
+        return command_compare(argv + 1);
+    }
+    if (strcmp(command, "timewait") == 0) {
+        return command_timewait(argv + 1);
     }
     if (strcmp(command, "run") == 0) {
         return command_run(argv + 1);
@@ -144,6 +186,7 @@ int main(int argc, char **argv)
         printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
         return 0;
     }
-    log_line(PROGRAM, "unknown command \"%s\"; use demo, run, pair or --help", command);
+    log_line(PROGRAM, "unknown command \"%s\"; use demo, compare, timewait, run, pair or --help",
+             command);
     return CODE_USAGE;
 }

@@ -11,9 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "offload.h"
 #include "rtnl.h"
-
-#define LINK_NAME "lab0"
 
 /* Writes a whole small file of /proc. Returns 0 or -errno. */
 static int write_file(const char *path, const char *text)
@@ -84,6 +83,11 @@ static void tune_own(const struct netns_tuning *tuning)
     write_file("/proc/sys/net/ipv4/tcp_max_syn_backlog", "65536");
     write_file("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
     write_file("/proc/sys/net/core/somaxconn", "65535");
+    const char *const *wanted = tuning->congestion_controls;
+    while (wanted != NULL && *wanted != NULL &&
+           write_file("/proc/sys/net/ipv4/tcp_congestion_control", *wanted) != 0) {
+        wanted++;
+    }
 }
 
 static int raise_loopback(void)
@@ -137,22 +141,36 @@ static const struct rtnl_prefix server_prefix = {{AF_INET, {10, 9, 0, 1}, 0}, 24
 static const struct rtnl_prefix client_prefix = {{AF_INET, {10, 9, 0, 2}, 0}, 24};
 static const struct rtnl_prefix sources_prefix = {{AF_INET, {10, 10, 0, 0}, 0}, 16};
 
-/* Addresses and routes of one end; the thread is in its namespace. */
-static int configure_end(bool is_client)
+/* Addresses and routes of one end's kernel, and the link up. */
+static int address_end(int fd, bool is_client)
 {
     const struct rtnl_prefix *own = is_client ? &client_prefix : &server_prefix;
     struct rtnl_route sources = {.to = sources_prefix, .link = "lo", .local = true};
     if (!is_client) {
         sources = (struct rtnl_route){
-            .to = sources_prefix, .gateway = client_prefix.ip, .link = LINK_NAME};
+            .to = sources_prefix, .gateway = client_prefix.ip, .link = NETNS_LINK};
     }
+    int error = rtnl_add_address(fd, NETNS_LINK, own);
+    error = error == 0 ? rtnl_link_up(fd, NETNS_LINK) : error;
+    return error == 0 ? rtnl_add_route(fd, &sources) : error;
+}
+
+/* Sets one end up; the thread is in its namespace. */
+static int configure_end(const struct netns_tuning *tuning, bool is_client)
+{
     int fd = rtnl_open();
     if (fd < 0) {
         return fd;
     }
-    int error = rtnl_add_address(fd, LINK_NAME, own);
-    error = error == 0 ? rtnl_link_up(fd, LINK_NAME) : error;
-    error = error == 0 ? rtnl_add_route(fd, &sources) : error;
+    int error = tuning->offloads_off ? offloads_turn_off(NETNS_LINK) : 0;
+    if (tuning->ipv4_only) {
+        write_file("/proc/sys/net/ipv6/conf/" NETNS_LINK "/disable_ipv6", "1");
+    }
+    if (is_client ? tuning->client_bare : tuning->server_bare) {
+        error = error == 0 ? rtnl_link_up(fd, NETNS_LINK) : error;
+    } else {
+        error = error == 0 ? address_end(fd, is_client) : error;
+    }
     close(fd);
     return error;
 }
@@ -160,7 +178,7 @@ static int configure_end(bool is_client)
 static int add_veth(int peer_netns_fd)
 {
     struct rtnl_veth veth = {
-        .name = LINK_NAME, .peer_name = LINK_NAME, .peer_netns_fd = peer_netns_fd};
+        .name = NETNS_LINK, .peer_name = NETNS_LINK, .peer_netns_fd = peer_netns_fd};
     int fd = rtnl_open();
     if (fd < 0) {
         return fd;
@@ -171,22 +189,22 @@ static int add_veth(int peer_netns_fd)
 }
 
 /* Joins the two; leaves the thread in one of them when it fails, which the caller mends. */
-static int join_pair(const struct netns_pair *pair)
+static int join_pair(const struct netns_pair *pair, const struct netns_tuning *tuning)
 {
     int error = netns_enter(pair->client_fd);
     error = error == 0 ? add_veth(pair->server_fd) : error;
-    error = error == 0 ? configure_end(true) : error;
+    error = error == 0 ? configure_end(tuning, true) : error;
     error = error == 0 ? netns_enter(pair->server_fd) : error;
-    return error == 0 ? configure_end(false) : error;
+    return error == 0 ? configure_end(tuning, false) : error;
 }
 
-static int join_and_return(const struct netns_pair *pair)
+static int join_and_return(const struct netns_pair *pair, const struct netns_tuning *tuning)
 {
     int holder_fd = netns_open_own();
     if (holder_fd < 0) {
         return holder_fd;
     }
-    int error = join_pair(pair);
+    int error = join_pair(pair, tuning);
     int returned = netns_enter(holder_fd);
     close(holder_fd);
     return error == 0 ? returned : error;
@@ -206,7 +224,7 @@ int netns_pair_make(struct netns_pair *pair, const struct netns_tuning *tuning,
         goto err_close_pair;
     }
     pair->server_fd = error;
-    error = join_and_return(pair);
+    error = join_and_return(pair, tuning);
     if (error != 0) {
         failure_set(failure, -error, "a veth pair could not be made: %s", strerror(-error));
         goto err_close_pair;

@@ -6,6 +6,7 @@
 #ifndef FINWAIT_BENCH_LAB_NETNS_H
 #define FINWAIT_BENCH_LAB_NETNS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/failure.h"
@@ -16,10 +17,19 @@
 #define NETNS_CLIENT_IP "10.9.0.2"
 #define NETNS_SOURCES "10.10.0.0/16"
 
+/* The pair's link has this name at both ends. */
+#define NETNS_LINK "lab0"
+
 struct netns_tuning {
     uint64_t
         hash_entries; /* TCP's hash table, private to each namespace; rounded up by the kernel */
-    uint64_t time_wait_max; /* tcp_max_tw_buckets */
+    uint64_t time_wait_max;                 /* tcp_max_tw_buckets */
+    const char *const *congestion_controls; /* NULL-ended: the first that the kernel lets us have;
+                                             * NULL: what the host's namespaces begin with */
+    bool client_bare;  /* of a pair: the kernel gets no address at this end, a stack of our own */
+    bool server_bare;  /* has them */
+    bool offloads_off; /* of a pair's link */
+    bool ipv4_only;    /* no IPv6 on a pair's link, whose chatter would be counted with the rest */
 };
 
 /* Two namespaces joined by a veth pair; -1: not there. */

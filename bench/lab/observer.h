@@ -18,6 +18,15 @@ struct observer {
     struct census *census;
     struct tcpstat_counters *counters;
     int passive_opens; /* index of Tcp.PassiveOpens */
+    int links_fd;      /* the namespace's /proc/net/dev */
+};
+
+/* What went over a link since it was made. */
+struct observer_traffic {
+    uint64_t received_bytes;
+    uint64_t received_packets;
+    uint64_t sent_bytes;
+    uint64_t sent_packets;
 };
 
 /* Opens the sources of a namespace. Returns 0, or -errno with the text set and nothing left open.
@@ -32,6 +41,13 @@ uint64_t observer_time_wait(const struct observer *observer);
 
 /* Reads how many connections were accepted in the namespace; 0 when the kernel does not tell. */
 uint64_t observer_passive_opens(const struct observer *observer);
+
+/* Reads a link's counters. Returns 0, or -ENODEV when there is no such link. */
+int observer_traffic(const struct observer *observer, const char *link,
+                     struct observer_traffic *traffic);
+
+/* Finds a link's counters in the text of /proc/net/dev. Returns as above. */
+int observer_parse_traffic(const char *text, const char *link, struct observer_traffic *traffic);
 
 /* Counts all sockets by state. Returns 0 or -errno. */
 int observer_count(const struct observer *observer, struct tcp_state_counts *counts);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "netns.h"
+#include "stats.h"
 
 /* A bucket takes 8 bytes; this many hold a minute of churn at 30,000 connections/s 14 deep. */
 #define HASH_ENTRIES_INITIAL "128k"
@@ -87,7 +88,7 @@ static const struct cli_option demo_table[] = {
      .type = CLI_DURATION,
      .offset = offsetof(struct demo_options, duration_ns),
      .metavar = "TIME",
-     .initial = "3s",
+     .initial = "2s",
      .min = 100000000,
      .max = UINT64_C(50000000000),
      .section = "Runs",
@@ -110,4 +111,161 @@ const struct cli_program demo_program = {
     .options = demo_table,
     .option_count = sizeof(demo_table) / sizeof(demo_table[0]),
     .struct_bytes = sizeof(struct demo_options),
+};
+
+static const char *const layouts[] = {"apart", "pair", NULL};
+static const char *const references[] = {"uring", "epoll", NULL};
+static const char *const offload_choices[] = {"as-is", "off", NULL};
+
+static const struct cli_option compare_table[] = {
+    {.name = "client",
+     .type = CLI_LIST,
+     .offset = offsetof(struct compare_options, clients),
+     .metavar = "KIND,...",
+     .section = "What is compared",
+     .help = "what opens the connections: kernel-uring, kernel-epoll, stack-packet, stack-xdp "
+             "(default stack-packet)"},
+    {.name = "server",
+     .type = CLI_LIST,
+     .offset = offsetof(struct compare_options, servers),
+     .metavar = "KIND,...",
+     .help = "what answers them, each with each client; by default every client's own kind"},
+    {.name = "closer",
+     .type = CLI_LIST,
+     .offset = offsetof(struct compare_options, closers),
+     .metavar = "WHO,...",
+     .help = "who closes first: client, server, both (default client)"},
+    {.name = "close",
+     .type = CLI_LIST,
+     .offset = offsetof(struct compare_options, closes),
+     .metavar = "HOW,...",
+     .help = "how: fin, close, half, rst, fin-no-timewait (default fin)"},
+    {.name = "rows",
+     .type = CLI_LIST,
+     .offset = offsetof(struct compare_options, rows),
+     .metavar = "ROW,...",
+     .help =
+         "which rows there are: kernel and tuned (the references of the two ratios), cell (what "
+         "--client and --server name), eager (a stack made to send the kernel's 10 segments), "
+         "null (packets without TCP); all by default"},
+    {.name = "reference",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct compare_options, reference),
+     .metavar = "ENGINE",
+     .initial = "uring",
+     .choices = references,
+     .help = "which engine of the kernel the ratios are to"},
+    {.name = "pairs",
+     .type = CLI_COUNT,
+     .offset = offsetof(struct compare_options, pairs),
+     .metavar = "N",
+     .initial = "7",
+     .min = 1,
+     .max = STATS_VALUES_MAX,
+     .section = "Trials",
+     .help = "trials of each row, fixed beforehand; below 7 an interval says little"},
+    {.name = "seconds",
+     .type = CLI_STRING,
+     .offset = offsetof(struct compare_options, seconds),
+     .metavar = "S",
+     .initial = "2",
+     .help = "length of a trial, 0.1 to 50"},
+    {.name = "in-flight",
+     .type = CLI_COUNT,
+     .offset = offsetof(struct compare_options, in_flight),
+     .metavar = "N",
+     .initial = "32",
+     .min = 1,
+     .max = 10000,
+     .help = "connections in flight over all workers (closed loop)"},
+    {.name = "layout",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct compare_options, layout),
+     .metavar = "HOW",
+     .initial = "apart",
+     .choices = layouts,
+     .help = "client and server on a CPU each, or a pair of workers on each CPU"},
+    {.name = "offloads",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct compare_options, offloads),
+     .metavar = "HOW",
+     .initial = "as-is",
+     .choices = offload_choices,
+     .help = "the veth pair's offloads, for all rows alike: as the kernel makes it, or all off"},
+    {.name = "memory-conns",
+     .type = CLI_COUNT,
+     .offset = offsetof(struct compare_options, memory_conns),
+     .metavar = "N",
+     .initial = "2000",
+     .max = 10000,
+     .help = "connections that are held once for each row, to measure their memory; 0: do not"},
+    {.name = "seed",
+     .type = CLI_COUNT,
+     .offset = offsetof(struct compare_options, seed),
+     .metavar = "N",
+     .initial = "1",
+     .help = "of the trials' order and of the resampling"},
+    {.name = "json",
+     .type = CLI_STRING,
+     .offset = offsetof(struct compare_options, json),
+     .metavar = "FILE",
+     .section = "Report",
+     .help = "write everything that was measured as JSON; - is stdout"},
+    {.name = "bin-dir",
+     .type = CLI_STRING,
+     .offset = offsetof(struct compare_options, bin_dir),
+     .metavar = "DIR",
+     .help = "where finwait's programs are; by default beside finwait-lab"},
+    TUNING_OPTIONS(compare_options),
+};
+
+const struct cli_program compare_program = {
+    .name = "finwait-lab compare",
+    .summary = "compares the kernel's TCP with finwait's own over a veth pair, trial by trial",
+    .usage = "[options]",
+    .epilogue =
+        "Trials come in rounds; each has one trial of every row, in random order, and\nthe next "
+        "round mirrors it. A ratio is the median of the rounds' ratios, with its\nbootstrap 95% "
+        "interval.\n\nExamples:\n"
+        "  finwait-lab compare\n"
+        "  finwait-lab compare --client kernel-uring,stack-packet \\\n"
+        "      --server kernel-uring,stack-packet\n"
+        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n\n"
+        "Exit codes: 0 every trial is valid, 2 usage, 3 a trial was invalid, 4 a row\n"
+        "failed, 130 interrupted.\n",
+    .options = compare_table,
+    .option_count = sizeof(compare_table) / sizeof(compare_table[0]),
+    .struct_bytes = sizeof(struct compare_options),
+};
+
+static const struct cli_option timewait_table[] = {
+    {.name = "short",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct timewait_options, is_short),
+     .section = "What is shown",
+     .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 6 minutes"},
+    {.name = "rate",
+     .type = CLI_RATE,
+     .offset = offsetof(struct timewait_options, rate),
+     .metavar = "N[/s]",
+     .initial = "2k/s",
+     .min = 10,
+     .max = 20000,
+     .help = "of the churn whose plateau is forecast"},
+    {.name = "bin-dir",
+     .type = CLI_STRING,
+     .offset = offsetof(struct timewait_options, bin_dir),
+     .metavar = "DIR",
+     .help = "where finwait's programs are; by default beside finwait-lab"},
+};
+
+const struct cli_program timewait_program = {
+    .name = "finwait-lab timewait",
+    .summary = "shows what TIME_WAIT does and why it exists, in the kernel and in finwait's stack",
+    .usage = "[options]",
+    .epilogue = "Each line was measured as it was printed, and checked.\nExit codes: 0 all was "
+                "shown, 2 usage, 4 something was not shown,\n130 interrupted.\n",
+    .options = timewait_table,
+    .option_count = sizeof(timewait_table) / sizeof(timewait_table[0]),
+    .struct_bytes = sizeof(struct timewait_options),
 };

@@ -28,8 +28,41 @@ struct demo_options {
     const char *bin_dir;  /* NULL: where finwait-lab itself is */
 };
 
+struct compare_options {
+    struct cli_list clients; /* each value a list with commas */
+    struct cli_list servers; /* none: each client's own kind */
+    struct cli_list closers;
+    struct cli_list closes;
+    struct cli_list rows;
+    uint64_t pairs;
+    const char *seconds;
+    uint64_t in_flight;
+    int layout;    /* enum place_layout */
+    int reference; /* 0: kernel-uring, 1: kernel-epoll */
+    int offloads;  /* enum compare_offloads */
+    uint64_t memory_conns;
+    uint64_t seed;
+    uint64_t hash_entries;
+    uint64_t time_wait_max;
+    const char *json;    /* NULL: none */
+    const char *bin_dir; /* NULL: where finwait-lab itself is */
+};
+
+enum compare_offloads {
+    COMPARE_OFFLOADS_AS_IS,
+    COMPARE_OFFLOADS_OFF,
+};
+
+struct timewait_options {
+    bool is_short;
+    struct cli_rate rate; /* of the churn */
+    const char *bin_dir;  /* NULL: where finwait-lab itself is */
+};
+
 extern const struct cli_program run_program;
 extern const struct cli_program pair_program;
 extern const struct cli_program demo_program;
+extern const struct cli_program compare_program;
+extern const struct cli_program timewait_program;
 
 #endif

@@ -1,7 +1,6 @@
 /* The demo's table; see table.h. Layer: bench/lab. */
 #include "table.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 #define TEXT_MAX 48
 
 /* Where the columns begin is decided by these widths alone. */
-#define ROW_FORMAT "%-6s  %-10s  %7s  %-15s  %-15s  %-11s  %6s  %-13s  %s\n"
+#define ROW_FORMAT "%-12s  %-10s  %7s  %-15s  %-15s  %-11s  %6s  %-13s  %s\n"
 
 struct table_expected table_expect(const struct cell_spec *spec, uint64_t completed)
 {
@@ -32,11 +31,29 @@ static uint64_t completed_of(const struct cell_result *result)
     return completed >= 0 ? (uint64_t)completed : 0;
 }
 
+double table_time_wait(const struct cell_spec *spec, const struct cell_result *result,
+                       bool at_client)
+{
+    enum lab_kind kind = at_client ? spec->client : spec->server;
+    const json_t *report = at_client ? result->client : result->server;
+    if (lab_kind_is_kernel(kind)) {
+        uint64_t counted = at_client ? result->client_time_wait : result->server_time_wait;
+        return result->counted ? (double)counted : (double)NAN;
+    }
+    if (lab_kind_is_null(kind)) {
+        return 0;
+    }
+    /* What a stack still has at its end is abandoned, and it says how many. */
+    double measured = table_number(report, "time_wait/measured");
+    return isnan(measured) ? table_number(report, "counters/stack_run/time_wait_abandoned")
+                           : measured;
+}
+
 bool table_as_expected(const struct cell_spec *spec, const struct cell_result *result)
 {
     struct table_expected expected = table_expect(spec, completed_of(result));
-    return result->counted && result->client_time_wait == expected.client &&
-           result->server_time_wait == expected.server;
+    return table_time_wait(spec, result, true) == (double)expected.client &&
+           table_time_wait(spec, result, false) == (double)expected.server;
 }
 
 double table_number(const json_t *root, const char *path)
@@ -109,9 +126,11 @@ static const char *format_cpu(const struct cell_result *result, char text[TEXT_M
     return format_three(us, text);
 }
 
-static const char *format_sides(uint64_t client, uint64_t server, char text[TEXT_MAX])
+static const char *format_sides(double client, double server, char text[TEXT_MAX])
 {
-    snprintf(text, TEXT_MAX, "%" PRIu64 "+%" PRIu64, client, server);
+    char parts[2][TEXT_MAX];
+    snprintf(text, TEXT_MAX, "%.20s+%.20s", format_whole(client, parts[0]),
+             format_whole(server, parts[1]));
     return text;
 }
 
@@ -135,10 +154,11 @@ void table_print_row(FILE *out, const struct cell_spec *spec, const struct cell_
     char failed[TEXT_MAX], measured[TEXT_MAX] = "-", expected_text[TEXT_MAX] = "-";
     if (result->counted && result->client != NULL) {
         struct table_expected expected = table_expect(spec, completed_of(result));
-        format_sides(result->client_time_wait, result->server_time_wait, measured);
-        format_sides(expected.client, expected.server, expected_text);
+        format_sides(table_time_wait(spec, result, true), table_time_wait(spec, result, false),
+                     measured);
+        format_sides((double)expected.client, (double)expected.server, expected_text);
     }
-    fprintf(out, ROW_FORMAT, spec->engine, format_closing(spec, closing),
+    fprintf(out, ROW_FORMAT, lab_kind_name(spec->client), format_closing(spec, closing),
             format_whole(table_number(result->client, "completed_per_sec"), rate),
             format_latency(result->client, "connect", connect),
             format_latency(result->client, "echo", echo), format_cpu(result, cpu),
@@ -153,22 +173,22 @@ static void print_limits(FILE *out, const struct cell_spec *spec, const json_t *
         const json_t *limit = json_array_get(limits, i);
         const char *text = json_string_value(json_object_get(limit, "text"));
         const char *weight = json_string_value(json_object_get(limit, "weight"));
-        fprintf(out, "  %s %s/%s, %s, %s: %s\n", spec->engine, spec->closer, spec->close, who,
-                weight == NULL ? "?" : weight, text == NULL ? "?" : text);
+        fprintf(out, "  %s %s/%s, %s, %s: %s\n", lab_kind_name(spec->client), spec->closer,
+                spec->close, who, weight == NULL ? "?" : weight, text == NULL ? "?" : text);
     }
 }
 
 void table_print_notes(FILE *out, const struct cell_spec *spec, const struct cell_result *result)
 {
     if (result->reason[0] != '\0') {
-        fprintf(out, "  %s %s/%s failed: %s\n", spec->engine, spec->closer, spec->close,
-                result->reason);
+        fprintf(out, "  %s %s/%s failed: %s\n", lab_kind_name(spec->client), spec->closer,
+                spec->close, result->reason);
     }
     print_limits(out, spec, result->client, "load generator");
     print_limits(out, spec, result->server, "server");
     if (result->outcome == CELL_DONE && !table_as_expected(spec, result)) {
         fprintf(out, "  %s %s/%s: TIME_WAIT differ from what the closing table expects\n",
-                spec->engine, spec->closer, spec->close);
+                lab_kind_name(spec->client), spec->closer, spec->close);
     }
 }
 
@@ -179,6 +199,8 @@ void table_print_legend(FILE *out)
         "\nconns/s: connections that were opened, echoed 64 B and closed, as the load generator "
         "counts them.\n"
         "CPU: of the load generator, of the server, and of the whole machine, a connection.\n"
-        "TIME_WAIT: counted in the client's and the server's namespace at the end; expected: "
-        "completed connections\non the side that closed first, none after a reset.\n");
+        "TIME_WAIT: counted in the client's and the server's namespace at the end, a stack's by "
+        "its "
+        "report; expected:\ncompleted connections on the side that closed first, none after a "
+        "reset.\n");
 }

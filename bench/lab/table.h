@@ -19,6 +19,11 @@ struct table_expected {
  * "fin-no-timewait". */
 struct table_expected table_expect(const struct cell_spec *spec, uint64_t completed);
 
+/* Gives the TIME_WAIT at one end of a cell: the kernel's as they were counted in its namespace, a
+ * stack's as its program's report tells them; NaN when it is not known. */
+double table_time_wait(const struct cell_spec *spec, const struct cell_result *result,
+                       bool at_client);
+
 /* Tells whether a cell's TIME_WAIT are where they were expected, to the unit. */
 bool table_as_expected(const struct cell_spec *spec, const struct cell_result *result);
 

@@ -169,9 +169,6 @@ static size_t listen_options(const struct transport_listen_options *options, con
     if (options->steer_cpus != NULL) {
         list_int(&list[count++], SOL_SOCKET, SO_REUSEPORT, &option_on);
     }
-    if (options->conn.quickack_off) {
-        list_int(&list[count++], IPPROTO_TCP, TCP_QUICKACK, &option_off);
-    }
     if (options->conn.fastopen) {
         list_int(&list[count++], IPPROTO_TCP, TCP_FASTOPEN, &option_fastopen_queue);
     }
@@ -193,6 +190,12 @@ static int bind_and_listen(int fd, struct endpoint *address,
         }
     }
     if (bind(fd, &name.any, length) != 0 || listen(fd, (int)options->backlog) != 0) {
+        return -errno;
+    }
+    /* listen() begins the acknowledging state anew, so that an earlier setting would be lost; from
+     * a listener every connection takes it over before its first segment. */
+    if (options->conn.quickack_off &&
+        setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &option_off, sizeof(option_off)) != 0) {
         return -errno;
     }
     if (options->steer_cpus != NULL && options->steer_cpus->count > 1) {

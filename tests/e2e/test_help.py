@@ -9,6 +9,7 @@ COLUMNS = 80
 COMMANDS = (
     ("finwait-server",), ("finwait-loadgen",), ("finwait-stat",),
     ("finwait-lab",), ("finwait-lab", "demo"), ("finwait-lab", "run"), ("finwait-lab", "pair"),
+    ("finwait-lab", "compare"), ("finwait-lab", "timewait"), ("finwait-null",),
 )
 
 

@@ -158,7 +158,7 @@ def test_a_signal_reaches_the_command_and_ends_all(lab, number):
 
 def demo_rows(text):
     """The table's lines as lists of words, by (engine, close)."""
-    rows = [line.split() for line in text.splitlines() if re.match(r"(uring|epoll)  +\w+/", line)]
+    rows = [line.split() for line in text.splitlines() if re.match(r"(kernel-uring|kernel-epoll|stack-packet)  +\w+/", line)]
     return {(row[0], row[1]): row[2:] for row in rows}
 
 
@@ -167,7 +167,7 @@ def test_the_demo_shows_what_the_reports_and_the_kernel_say(lab):
     assert done.returncode == 0, done.stdout + done.stderr
     measured = {"client/fin": "50+0", "client/rst": "0+0", "server/fin": "0+50"}
     rows = demo_rows(done.stdout)
-    assert len(rows) == 6
+    assert len(rows) == 9
     for (_, close), row in rows.items():
         time_wait = measured[close]
         assert row == ["1234", "41/1235/9877", "41/1235/9877", "40/33/-", "0", time_wait, time_wait]
@@ -176,15 +176,15 @@ def test_the_demo_shows_what_the_reports_and_the_kernel_say(lab):
 
 def test_the_demo_prints_a_progress_line_a_second(lab):
     done = run(lab, "demo", "--bin-dir", str(STANDINS), "--duration", "1200ms")
-    lines = re.findall(r"^ *(\d+) s  (\w+) +(\S+) +\d+ connections/s +(\d+) TIME_WAIT$",
+    lines = re.findall(r"^ *(\d+) s  ([\w-]+) +(\S+) +\d+ connections/s +(\d+) TIME_WAIT$",
                        done.stdout, re.M)
     # A busy machine may stretch a row to several seconds; then it has as many lines.
     seconds = [int(second) for second, _, _, _ in lines]
     assert all(later > earlier for earlier, later in zip(seconds, seconds[1:])), lines
     last = {(engine, close): int(count) for _, engine, close, count in lines}
-    assert list(last) == [(engine, close) for engine in ("uring", "epoll")
+    assert list(last) == [(engine, close) for engine in ("kernel-uring", "kernel-epoll", "stack-packet")
                           for close in ("client/fin", "client/rst", "server/fin")]
-    assert list(last.values()) == [50, 0, 50] * 2
+    assert list(last.values()) == [50, 0, 50] * 3
 
 
 def test_the_demo_says_what_a_program_that_failed_said_last(lab, tmp_path):
@@ -207,7 +207,7 @@ def test_ctrl_c_ends_the_demo_with_the_rows_that_were_made(lab):
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert ("uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
+    assert ("kernel-uring", "client/fin") in demo_rows(rest) and "rows are missing" in rest
     wait_until(lambda: not processes_with(mark), "all of the demo's processes to be gone")
 
 
@@ -217,7 +217,7 @@ def test_bench_demo_shows_both_engines_without_a_network():
                           capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = demo_rows(done.stdout)
-    assert len(rows) == 6
+    assert len(rows) == 9
     for (engine, close), row in rows.items():
         rate, _, _, _, failed, time_wait, expected = row
         assert int(rate) > 0 and failed == "0", (engine, close, row)

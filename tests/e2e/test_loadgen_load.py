@@ -319,6 +319,17 @@ def test_without_quick_acknowledgements_fewer_segments_flow(stage, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_seven_segments_do_when_acknowledgements_ride_on_data(stage, engine):
+    server = stage.server("--quickack", "off", "--defer-accept", "5s", engine=engine)
+    result = stage.loadgen("--count", "400", "--in-flight", "4", "--quickack", "off",
+                           target=server.address, engine=engine)
+    assert result["completed"] == 400
+    # An echo that is late by 40 ms gets an acknowledgement of its own; most are in time.
+    assert 7 <= result["segments_per_conn"] < 7.5
+    server.stop()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_generator_killed_in_mid_run_leaves_a_server_that_serves(stage, engine):
     server = stage.server(engine=engine)
     counters = Counters()

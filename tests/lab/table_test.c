@@ -56,6 +56,25 @@ static void one_time_wait_on_the_wrong_side_is_not_as_expected(void **state)
     json_decref(result.client);
 }
 
+static void a_stack_s_time_wait_are_those_of_its_report(void **state)
+{
+    (void)state;
+    struct cell_spec spec = {
+        .client = LAB_STACK_PACKET, .server = LAB_STACK_PACKET, .closer = "server", .close = "fin"};
+    /* The kernel's count is of a namespace whose kernel has no part in it. */
+    struct cell_result result = {.counted = true, .client_time_wait = 1, .server_time_wait = 1};
+    result.client = json_pack("{s:i, s:{s:i}}", "completed", 100, "time_wait", "measured", 0);
+    result.server = json_pack("{s:{s:n}, s:{s:{s:i}}}", "time_wait", "measured", "counters",
+                              "stack_run", "time_wait_abandoned", 100);
+    assert_true(table_as_expected(&spec, &result));
+    assert_true(table_time_wait(&spec, &result, false) == 100);
+    json_decref(result.server);
+    result.server = NULL;
+    assert_false(table_as_expected(&spec, &result));
+    assert_true(isnan(table_time_wait(&spec, &result, false)));
+    json_decref(result.client);
+}
+
 static void a_number_is_found_by_its_path_and_nan_when_unknown(void **state)
 {
     (void)state;
@@ -72,7 +91,7 @@ static void a_number_is_found_by_its_path_and_nan_when_unknown(void **state)
 /* Prints a row and gives its words, separated by single spaces. */
 static void print_words(const struct cell_result *result, char *words, size_t size)
 {
-    struct cell_spec spec = {.engine = "uring", .closer = "client", .close = "fin"};
+    struct cell_spec spec = {.client = LAB_KERNEL_URING, .closer = "client", .close = "fin"};
     char *text = NULL;
     size_t length = 0, used = 0;
     FILE *out = open_memstream(&text, &length);
@@ -101,7 +120,7 @@ static void a_row_shows_the_reports_numbers_in_microseconds(void **state)
     assert_non_null(result.client);
     assert_non_null(result.server);
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin 20000 812/1650/15000 40/40/42 41/36/99 0 "
+    assert_string_equal(words, "kernel-uring client/fin 20000 812/1650/15000 40/40/42 41/36/99 0 "
                                "60000+0 60000+0\n");
     json_decref(result.client);
     json_decref(result.server);
@@ -117,7 +136,7 @@ static void a_server_that_completed_nothing_costs_what_the_client_completed(void
                               10000000, "system", 23000000);
     assert_non_null(result.server);
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin - -/-/- -/-/- -/33/- - 0+0 1000+0\n");
+    assert_string_equal(words, "kernel-uring client/fin - -/-/- -/-/- -/33/- - 0+0 1000+0\n");
     json_decref(result.client);
     json_decref(result.server);
 }
@@ -128,7 +147,7 @@ static void a_row_without_reports_shows_dashes(void **state)
     char words[256];
     struct cell_result result = {.outcome = CELL_FAILED};
     print_words(&result, words, sizeof(words));
-    assert_string_equal(words, "uring client/fin - -/-/- -/-/- -/-/- - - -\n");
+    assert_string_equal(words, "kernel-uring client/fin - -/-/- -/-/- -/-/- - - -\n");
 }
 
 int main(void)
@@ -136,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_wait_is_expected_at_the_closer_and_nowhere_after_a_reset),
         cmocka_unit_test(one_time_wait_on_the_wrong_side_is_not_as_expected),
+        cmocka_unit_test(a_stack_s_time_wait_are_those_of_its_report),
         cmocka_unit_test(a_number_is_found_by_its_path_and_nan_when_unknown),
         cmocka_unit_test(a_row_shows_the_reports_numbers_in_microseconds),
         cmocka_unit_test(a_server_that_completed_nothing_costs_what_the_client_completed),

@@ -1,0 +1,131 @@
+/* Measures; see measure.h. Layer: bench/lab. */
+#include "measure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "table.h"
+
+/* Fewer TIME_WAIT than this are lost among what else comes and goes in the kernel's memory. */
+#define TIME_WAIT_MIN 5000
+
+static const char *const keys[MEASURE_COUNT] = {
+#define MEASURE(name, key, help) [MEASURE_##name] = (key),
+#include "measures.def"
+#undef MEASURE
+};
+
+const char *measure_key(enum measure measure)
+{
+    return keys[measure];
+}
+
+static void measure_cpu(double *values, const struct usage *usage, double completed)
+{
+    if (usage->cpus == 0 || !(completed > 0)) {
+        return;
+    }
+    values[MEASURE_CPU] = (double)usage->busy_ns / completed;
+    values[MEASURE_CPU_ERROR] = usage_error_ns(usage, usage->busy_ns) / completed;
+    values[MEASURE_SOFTIRQ] = (double)usage->softirq_ns / completed;
+    values[MEASURE_SOFTIRQ_ERROR] = usage_error_ns(usage, usage->softirq_ns) / completed;
+    values[MEASURE_STEAL] = (double)usage->steal_ns / completed;
+}
+
+/* The client's end of the link sees every packet once. */
+static void measure_traffic(double *values, const struct cell_result *result, double completed)
+{
+    const struct observer_traffic *traffic = &result->traffic;
+    double packets = (double)(traffic->sent_packets + traffic->received_packets);
+    if (!(packets > 0) || !(completed > 0)) {
+        return;
+    }
+    values[MEASURE_SEGMENTS] = packets / completed;
+    values[MEASURE_BYTES] = (double)(traffic->sent_bytes + traffic->received_bytes) / completed;
+    if (result->usage.cpus > 0) {
+        values[MEASURE_NS_PER_PACKET] = (double)result->usage.busy_ns / packets;
+    }
+}
+
+static void measure_latency(double *values, const json_t *report)
+{
+    static const struct {
+        enum measure measure;
+        const char *path;
+    } latencies[] = {
+        {MEASURE_CONNECT_P50, "latency/connect/from_start/p50"},
+        {MEASURE_CONNECT_P99, "latency/connect/from_start/p99"},
+        {MEASURE_CONNECT_MAX, "latency/connect/from_start/p100"},
+        {MEASURE_ECHO_P50, "latency/echo/from_start/p50"},
+        {MEASURE_ECHO_P99, "latency/echo/from_start/p99"},
+        {MEASURE_ECHO_MAX, "latency/echo/from_start/p100"},
+    };
+    for (size_t i = 0; i < sizeof(latencies) / sizeof(latencies[0]); i++) {
+        values[latencies[i].measure] = table_number(report, latencies[i].path);
+    }
+}
+
+/* Computes the memory of one TIME_WAIT: of the kernel, by what its slabs grew; of a stack at the
+ * client's end, by what its allocator's figure grew, the few open connections included. NaN when it
+ * is not known, or too little to stand out. */
+static double time_wait_bytes(const struct cell_spec *spec, const struct cell_result *result,
+                              double client, double server)
+{
+    double in_kernel = (lab_kind_is_kernel(spec->client) ? client : 0) +
+                       (lab_kind_is_kernel(spec->server) ? server : 0);
+    if (result->slabs_known && in_kernel >= TIME_WAIT_MIN) {
+        return (double)result->slab_bytes / in_kernel;
+    }
+    if (lab_kind_is_stack(spec->client) && client >= TIME_WAIT_MIN) {
+        return table_number(result->client, "bytes_per_conn") *
+               table_number(result->client, "open_max") / client;
+    }
+    return (double)NAN;
+}
+
+static void measure_time_wait(double *values, const struct cell_spec *spec,
+                              const struct cell_result *result, double completed)
+{
+    double client = table_time_wait(spec, result, true);
+    double server = table_time_wait(spec, result, false);
+    bool is_null = lab_kind_is_null(spec->client);
+    struct table_expected expected =
+        table_expect(spec, is_null || !(completed > 0) ? 0 : (uint64_t)completed);
+    values[MEASURE_CLIENT_TIME_WAIT] = client;
+    values[MEASURE_SERVER_TIME_WAIT] = server;
+    values[MEASURE_CLIENT_EXPECTED] = (double)expected.client;
+    values[MEASURE_SERVER_EXPECTED] = (double)expected.server;
+    values[MEASURE_MEMORY_TIME_WAIT] = time_wait_bytes(spec, result, client, server);
+}
+
+void measure_trial(struct measures *measures, const struct cell_spec *spec,
+                   const struct cell_result *result)
+{
+    double *values = measures->values;
+    for (int i = 0; i < MEASURE_COUNT; i++) {
+        values[i] = (double)NAN;
+    }
+    double completed = table_number(result->client, "completed");
+    values[MEASURE_COMPLETED_PER_SEC] = table_number(result->client, "completed_per_sec");
+    values[MEASURE_FAILED] = table_number(result->client, "failed");
+    values[MEASURE_SEGMENTS_TOLD] = table_number(result->client, "segments_per_conn");
+    measure_cpu(values, &result->usage, completed);
+    measure_traffic(values, result, completed);
+    measure_latency(values, result->client);
+    measure_time_wait(values, spec, result, completed);
+}
+
+double measure_held_bytes(const struct cell_spec *spec, const struct cell_result *result)
+{
+    if (table_number(result->client, "open_max") != (double)spec->in_flight) {
+        return (double)NAN;
+    }
+    double bytes = 0;
+    if (lab_kind_is_kernel(spec->client) || lab_kind_is_kernel(spec->server)) {
+        bytes = result->slabs_known ? (double)result->held_slab_bytes : (double)NAN;
+    }
+    /* The load generator knows its own by its allocator; a sanitized one does not. */
+    return (bytes + (double)result->held_server_bytes) / spec->in_flight +
+           table_number(result->client, "bytes_per_conn");
+}

@@ -1,0 +1,298 @@
+/* finwait-null: the ceiling of packet I/O. Two ends exchange a connection's seven segments in
+ * lockstep and know nothing of connections: what a stack reaches below this is its own cost.
+ *
+ * Layer: bench/null, a program over base, wire, link and report. A thread for each CPU. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/addr.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "report/file.h"
+#include "report/report.h"
+#include "worker.h"
+
+#define PROGRAM "finwait-null"
+#define CODE_USAGE 2
+#define CODE_CANNOT 3
+#define WORKERS_MAX 16u
+
+struct null_options {
+    int role; /* 0: server, 1: client */
+    const char *link;
+    const char *address;
+    const char *peer;
+    const char *cpus;
+    uint64_t in_flight;
+    uint64_t duration_ns;
+    const char *json;
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static const char *const roles[] = {"server", "client", NULL};
+
+static const struct cli_option table[] = {
+    {.name = "role",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct null_options, role),
+     .metavar = "WHO",
+     .initial = "server",
+     .choices = roles,
+     .section = "Options",
+     .help = "server: answer until SIGTERM or SIGINT; client: begin connections, and count them"},
+    {.name = "link",
+     .type = CLI_STRING,
+     .offset = offsetof(struct null_options, link),
+     .metavar = "KIND:NAME",
+     .help = "packet:veth0 or xdp:veth0"},
+    {.name = "address",
+     .type = CLI_STRING,
+     .offset = offsetof(struct null_options, address),
+     .metavar = "IP",
+     .help = "our address, which the kernel must not have (default 10.9.0.1, a client 10.9.0.2)"},
+    {.name = "peer",
+     .type = CLI_STRING,
+     .offset = offsetof(struct null_options, peer),
+     .metavar = "IP",
+     .help = "the other end's (default 10.9.0.2, a client 10.9.0.1)"},
+    {.name = "cpus",
+     .type = CLI_STRING,
+     .offset = offsetof(struct null_options, cpus),
+     .metavar = "LIST",
+     .initial = "0",
+     .help = "a worker on each of these CPUs; both ends must have as many"},
+    {.name = "in-flight",
+     .type = CLI_COUNT,
+     .offset = offsetof(struct null_options, in_flight),
+     .metavar = "N",
+     .initial = "32",
+     .min = 1,
+     .max = 1000,
+     .help = "a client's connections under way, over all workers"},
+    {.name = "duration",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct null_options, duration_ns),
+     .metavar = "TIME",
+     .initial = "3s",
+     .min = NS_PER_MS,
+     .help = "how long a client goes on"},
+    {.name = "json",
+     .type = CLI_STRING,
+     .offset = offsetof(struct null_options, json),
+     .metavar = "FILE",
+     .initial = "-",
+     .help = "where the report goes; - is stdout"},
+};
+
+static const struct cli_program program = {
+    .name = PROGRAM,
+    .summary = "exchanges the segments of connections without a TCP: the ceiling of packet I/O",
+    .usage = "--role server|client --link KIND:NAME [options]",
+    .epilogue = "Needs CAP_NET_RAW. Exit codes: 0 done, 2 usage, 3 the link cannot be opened.\n",
+    .options = table,
+    .option_count = sizeof(table) / sizeof(table[0]),
+    .struct_bytes = sizeof(struct null_options),
+};
+
+static void on_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+/* All workers of the process. */
+struct null_run {
+    uint32_t count;
+    struct cpu_list cpus;
+    struct null_worker workers[WORKERS_MAX];
+    pthread_t threads[WORKERS_MAX];
+};
+
+static int read_address(uint32_t *address, const char *option, const char *text,
+                        struct failure *failure)
+{
+    struct ip_addr ip;
+    struct failure why;
+    if (ip_parse(&ip, text, &why) != 0 || ip.family != AF_INET) {
+        return failure_set(failure, EINVAL, "%s %s: no IPv4 address; write it as 10.9.0.1", option,
+                           text);
+    }
+    *address = (uint32_t)ip.bytes[0] << 24 | (uint32_t)ip.bytes[1] << 16 |
+               (uint32_t)ip.bytes[2] << 8 | ip.bytes[3];
+    return 0;
+}
+
+/* Reads the options into what all workers share. */
+static int read_config(struct null_config *config, struct null_run *run,
+                       const struct null_options *options, struct failure *failure)
+{
+    bool is_client = options->role == 1;
+    const char *own = is_client ? "10.9.0.2" : "10.9.0.1";
+    const char *peer = is_client ? "10.9.0.1" : "10.9.0.2";
+    *config = (struct null_config){.is_client = is_client, .duration_ns = options->duration_ns};
+    if (options->link == NULL) {
+        return failure_set(failure, EINVAL, "--link is missing; name an interface: packet:veth0");
+    }
+    int error = link_parse(options->link, &config->link, &config->interface, failure);
+    error = error != 0 ? error
+                       : read_address(&config->own, "--address",
+                                      options->address == NULL ? own : options->address, failure);
+    error = error != 0 ? error
+                       : read_address(&config->peer, "--peer",
+                                      options->peer == NULL ? peer : options->peer, failure);
+    error = error != 0 ? error : cpu_list_parse(&run->cpus, options->cpus, failure);
+    if (error != 0) {
+        return error;
+    }
+    if (run->cpus.count == 0 || run->cpus.count > WORKERS_MAX) {
+        return failure_set(failure, EINVAL, "--cpus %s: use 1 to %u of them", options->cpus,
+                           WORKERS_MAX);
+    }
+    config->workers = run->cpus.count;
+    config->in_flight = (uint32_t)options->in_flight / config->workers;
+    config->in_flight = config->in_flight == 0 ? 1 : config->in_flight;
+    return result_path_check(options->json, failure);
+}
+
+static int open_workers(struct null_run *run, const struct null_config *shared,
+                        struct failure *failure)
+{
+    for (run->count = 0; run->count < shared->workers; run->count++) {
+        struct null_config config = *shared;
+        config.worker = run->count;
+        int error = null_worker_open(&run->workers[run->count], &config, failure);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return link_drop_rights(failure);
+}
+
+static void *work(void *argument)
+{
+    null_worker_run(argument, &stop_asked);
+    return NULL;
+}
+
+/* Runs every worker in a thread on its CPU; returns when all have ended. */
+static int run_workers(struct null_run *run, struct failure *failure)
+{
+    uint32_t started = 0;
+    int error = 0;
+    for (; error == 0 && started < run->count; started++) {
+        /* A thread inherits the CPU of the one that makes it. */
+        error = cpu_pin_self(run->cpus.cpus[started]);
+        if (error != 0) {
+            failure_set(failure, -error, "CPU %u: %s", (unsigned)run->cpus.cpus[started],
+                        strerror(-error));
+            break;
+        }
+        error = -pthread_create(&run->threads[started], NULL, work, &run->workers[started]);
+        if (error != 0) {
+            failure_set(failure, -error, "no thread can be made: %s", strerror(-error));
+            break;
+        }
+    }
+    if (error != 0) {
+        stop_asked = 1;
+    }
+    for (uint32_t i = 0; i < started; i++) {
+        pthread_join(run->threads[i], NULL);
+    }
+    return error;
+}
+
+static int write_report(const struct null_run *run, const struct null_options *options,
+                        struct failure *failure)
+{
+    struct null_worker sum = {.completed = 0};
+    double rate = 0;
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct null_worker *worker = &run->workers[i];
+        sum.completed += worker->completed;
+        sum.lost += worker->lost;
+        sum.received += worker->received;
+        sum.sent += worker->sent;
+        sum.no_room += worker->no_room;
+        rate += (double)worker->completed * (double)NS_PER_SEC / (double)worker->elapsed_ns;
+    }
+    struct report_file file;
+    int error = report_file_begin(&file, options->json, failure);
+    if (error != 0) {
+        return error;
+    }
+    fprintf(file.out,
+            "{\"program\": \"" PROGRAM "\", \"role\": \"%s\", \"link\": \"%s\", \"completed\": "
+            "%" PRIu64 ", \"completed_per_sec\": %.1f, \"failed\": %" PRIu64
+            ", \"frames_received\": %" PRIu64 ", \"frames_sent\": %" PRIu64 ", \"no_room\": "
+            "%" PRIu64 "}\n",
+            roles[options->role], options->link, sum.completed, rate, sum.lost, sum.received,
+            sum.sent, sum.no_room);
+    return report_file_commit(&file, 0, failure);
+}
+
+static int run_all(struct null_run *run, const struct null_options *options,
+                   const struct null_config *config)
+{
+    struct failure failure;
+    int error = open_workers(run, config, &failure);
+    if (error == 0) {
+        fprintf(stderr, PROGRAM ": %s %s (%s, %u workers)\n",
+                config->is_client ? "begins on" : "listening on", options->link,
+                link_kind_name(config->link), (unsigned)run->count);
+        error = run_workers(run, &failure);
+        error = error != 0 ? error : write_report(run, options, &failure);
+    }
+    for (uint32_t i = 0; i < run->count; i++) {
+        null_worker_close(&run->workers[i]);
+    }
+    if (error != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+    }
+    return error == 0 ? 0 : CODE_CANNOT;
+}
+
+int main(int argc, char **argv)
+{
+    struct null_options options;
+    struct null_config config;
+    struct failure failure;
+    (void)argc;
+    switch (cli_parse(&program, argv, &options, NULL, &failure)) {
+    case CLI_RUN:
+        break;
+    case CLI_HELP:
+        cli_print_help(&program, stdout);
+        return 0;
+    case CLI_VERSION:
+        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
+        return 0;
+    case CLI_MAN:
+        cli_print_man(&program, stdout);
+        return 0;
+    case CLI_BAD:
+        log_line(PROGRAM, "%s", failure.text);
+        return CODE_USAGE;
+    }
+    struct null_run *run = calloc(1, sizeof(*run));
+    if (run == NULL || read_config(&config, run, &options, &failure) != 0) {
+        log_line(PROGRAM, "%s", run == NULL ? "no memory" : failure.text);
+        free(run);
+        return CODE_USAGE;
+    }
+    struct sigaction stop = {.sa_handler = on_stop};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    int code = run_all(run, &options, &config);
+    free(run);
+    return code;
+}

@@ -1,0 +1,50 @@
+"""finwait-null: canned segments in lockstep, over veth and with no TCP; bad input."""
+import json
+import subprocess
+
+import pytest
+
+from conftest import program
+
+BAD_INPUT = (
+    ((), ("--link", "packet:veth0")),
+    (("--link", "lo"), ('"lo"', "packet:veth0")),
+    (("--link", "packet:lo", "--role", "peer"), ("--role", "peer", "client")),
+    (("--link", "packet:lo", "--address", "10.9.0"), ("--address", "10.9.0")),
+    (("--link", "packet:lo", "--peer", "::1"), ("--peer", "::1")),
+    (("--link", "packet:lo", "--cpus", "1-0"), ("1-0",)),
+    (("--link", "packet:lo", "--in-flight", "0"), ("--in-flight", "0")),
+    (("--link", "packet:lo", "--json", "/nowhere/at/all"), ("/nowhere/at/all",)),
+)
+
+
+@pytest.mark.parametrize("arguments, words", BAD_INPUT)
+def test_bad_input_gets_one_line(arguments, words):
+    done = subprocess.run([program("finwait-null"), *arguments], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_link_that_is_not_there_is_named():
+    done = subprocess.run([program("finwait-null"), "--link", "packet:nowhere0"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 3 and "nowhere0" in done.stderr
+
+
+def test_seven_frames_a_connection_by_the_link_s_own_counters(tmp_path):
+    path = tmp_path / "compare.json"
+    done = subprocess.run(
+        [program("finwait-lab"), "compare", "--client", "stack-packet", "--rows", "cell,null", "--pairs",
+         "1", "--seconds", "0.3", "--memory-conns", "0", "--json", str(path)], capture_output=True,
+        text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = {cell["row"]: cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    null = cells["null"]
+    assert null["error"] is None, done.stdout
+    assert (null["client"], null["server"]) == ("null-packet", "null-packet")
+    assert null["completed_per_sec"]["median"] > 1000 and null["failed"]["median"] == 0
+    assert null["segments_per_conn"]["median"] == pytest.approx(7, abs=0.1)
+    assert null["bytes_per_conn"]["median"] == pytest.approx(4 * 66 + 2 * 130 + 2 * 74 - 66, abs=15)
+    assert null["client_time_wait"]["median"] == null["server_time_wait"]["median"] == 0
