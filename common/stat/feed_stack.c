@@ -17,6 +17,9 @@
 /* How long the first answer may take: the thread that gives it does nothing else. */
 #define ANSWER_MS 2000
 
+/* And the last one. */
+#define LAST_ANSWER_MS 500
+
 /* Samples that the TIME_WAIT model sees: thinned evenly when there are more. */
 #define MODEL_SAMPLES_MAX 4096
 
@@ -182,12 +185,30 @@ static int stack_next(struct feed *feed, struct sample *sample, struct failure *
     return FEED_SAMPLE;
 }
 
+/* Waits for an answer, one that was asked for before or now. */
+static int wait_for_answer(struct stack_feed *stack, int patience_ms)
+{
+    struct pollfd answer = {.fd = stack->socket_fd, .events = POLLIN};
+    int rc = stack->asked ? 0 : stack_socket_ask(stack->socket_fd);
+    stack->asked = false;
+    if (rc != 0) {
+        return rc;
+    }
+    return poll(&answer, 1, patience_ms) > 0 ? stack_socket_take(stack->socket_fd, &stack->message)
+                                             : -ETIMEDOUT;
+}
+
+/* Gives what is true at the end, unless the program ended before. */
 static bool stack_finish(struct feed *feed, struct sample *last, struct sample_end *end)
 {
-    (void)last;
-    *end =
-        (struct sample_end){.is_whole = true, .ticks_missed = ((struct stack_feed *)feed)->missed};
-    return false;
+    struct stack_feed *stack = (struct stack_feed *)feed;
+    *end = (struct sample_end){.is_whole = true, .ticks_missed = stack->missed};
+    if (wait_for_answer(stack, LAST_ANSWER_MS) != 0) {
+        return false;
+    }
+    make_sample(stack, last);
+    last->is_last = true;
+    return true;
 }
 
 static void close_if_open(int fd)
@@ -216,12 +237,7 @@ static const struct feed_ops stack_ops = {
 /* Waits for the first answer: whoever is at the other end, if it gives none it is no stack. */
 static int take_first(struct stack_feed *stack, struct failure *failure)
 {
-    struct pollfd answer = {.fd = stack->socket_fd, .events = POLLIN};
-    int rc = stack_socket_ask(stack->socket_fd);
-    if (rc == 0) {
-        rc = poll(&answer, 1, ANSWER_MS) > 0 ? stack_socket_take(stack->socket_fd, &stack->message)
-                                             : -ETIMEDOUT;
-    }
+    int rc = wait_for_answer(stack, ANSWER_MS);
     if (rc != 0) {
         return failure_set(failure, EINVAL, "--stack %s: %s", stack->path,
                            rc == -EPROTO  ? "it is not the socket of a stack of this version"
