@@ -40,6 +40,8 @@ BESIDE = {
     # The floor shares nothing that it measures: of finwait only clock, options and the like.
     "bench/floor": ["common/base"],
     "bench/crowd": ["common/base", "common/tcpstat"],
+    # The flood is canned segments, and no TCP.
+    "bench/flood": ["common/base", "common/wire", "common/link"],
     "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro"],
 }
 FILE_LINES_MAX = 600
