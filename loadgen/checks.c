@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "loadgen/checks_stack.h"
 
 /* No TIME_WAIT of the run has ended before this. */
 #define TIME_WAIT_MIN_NS (60 * NS_PER_SEC)
@@ -232,6 +233,9 @@ static int set_time_wait(struct result *result, const struct ledger *ledger)
 
 int checks_add(struct result *result, const struct run *run)
 {
+    if (run->board != NULL) {
+        return checks_stack_add(result, run);
+    }
     const struct stats *stats = run->total;
     struct ledger ledger = {
         .run = run,

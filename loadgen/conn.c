@@ -79,6 +79,7 @@ int conn_env_init(struct conn_env *env, const struct plan *plan, uint32_t share,
                                         .reuse_after_ns = plan->options.reuse_after_ns,
                                         .share = share,
                                         .shares = shares,
+                                        .by_port = plan->engine == TRANSPORT_STACK,
                                     });
     }
     return slab_init(&env->conns, sizeof(struct conn), conns_max);

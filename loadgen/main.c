@@ -117,6 +117,8 @@ static int make_run(const struct plan *plan, const struct occasion *occasion)
     }
     if (rc != 0) {
         log_line(LOADGEN_NAME, "%s", failure.text);
+        /* What keeps the stack from its link or its addresses is what was asked for. */
+        code = run.start_ns == 0 && plan->engine == TRANSPORT_STACK ? LOADGEN_EXIT_USAGE : code;
     } else {
         code = result_exit_code(&result);
     }
@@ -140,13 +142,7 @@ static int check_report(const struct loadgen_options *options, struct gates *gat
                         struct failure *failure)
 {
     int rc = gates_parse(gates, &options->fail_if, failure);
-    if (rc == 0 && options->json != NULL) {
-        rc = outputs_check("--json", options->json, failure);
-    }
-    if (rc == 0 && options->hgrm != NULL) {
-        rc = outputs_check("--hgrm", options->hgrm, failure);
-    }
-    return rc;
+    return rc != 0 ? rc : outputs_check_all(options, failure);
 }
 
 static int generate(const struct loadgen_options *options, const struct cli_given *given, int argc,
@@ -179,10 +175,17 @@ static int generate(const struct loadgen_options *options, const struct cli_give
 
 static int print_features(const struct loadgen_options *options)
 {
+    struct transport_stack_settings settings;
+    struct transport_stack_config stack;
     struct transport_config config = {
         .engine = (enum transport_engine)options->engine, .conns_max = 1, .connects = true};
     struct failure failure;
     int rc = plan_features_off(options, &config.features_off, &failure);
+    if (rc == 0 && config.engine == TRANSPORT_STACK) {
+        rc = transport_stack_options_make(&settings, &options->stack, 1, &failure);
+        stack = transport_stack_config_of(&settings, 0, 1, LINK_STEER_LOCAL_PORT);
+        config.stack = &stack;
+    }
     if (rc == 0) {
         rc = transport_features_print(&config, stdout, &failure);
     }

@@ -3,7 +3,7 @@
 
 #include "tcpstat/census.h"
 
-static const char *const engine_choices[] = {"auto", "uring", "epoll", NULL};
+static const char *const engine_choices[] = {"auto", "uring", "epoll", "stack", NULL};
 static const char *const closer_choices[] = {"client", "server", "both", NULL};
 static const char *const close_choices[] = {"fin", "close", "half", "rst", "fin-no-timewait", NULL};
 
@@ -131,7 +131,9 @@ static const struct cli_option loadgen_option_table[] = {
      .offset = AT(quickack),
      .metavar = "on|off",
      .initial = "on",
-     .help = "off: TCP_QUICKACK 0, acknowledgements ride on data"},
+     .help =
+         "off: TCP_QUICKACK 0, acknowledgements ride on data (default with the stack); on, with "
+         "the stack: each segment is acknowledged at once, as the kernel does"},
     {.name = "fastopen",
      .type = CLI_FLAG,
      .offset = AT(fastopen),
@@ -143,7 +145,7 @@ static const struct cli_option loadgen_option_table[] = {
      .metavar = "IP|A-B|CIDR",
      .section = "4-tuples",
      .help = "addresses to connect from (default: 127.0.0.2-127.0.0.250 to loopback, else the "
-             "route's)"},
+             "route's; with the stack --address)"},
     {.name = "ports",
      .type = CLI_STRING,
      .offset = AT(ports),
@@ -164,7 +166,9 @@ static const struct cli_option loadgen_option_table[] = {
      .initial = "auto",
      .choices = engine_choices,
      .section = "Engine",
-     .help = "how to reach the kernel's sockets"},
+     .help =
+         "auto (io_uring where it works, else epoll), uring, epoll: the kernel's sockets; stack: "
+         "finwait's own TCP over --link"},
     {.name = "cpus",
      .type = CLI_STRING,
      .offset = AT(cpus),
@@ -185,6 +189,10 @@ static const struct cli_option loadgen_option_table[] = {
      .metavar = "N",
      .initial = "1",
      .help = "of everything random: the same seed gives the same payloads"},
+
+#define STACK_FIELD(field) (AT(stack) + offsetof(struct transport_stack_options, field))
+#include "transport/stack_options.def"
+#undef STACK_FIELD
 
     {.name = "states",
      .type = CLI_FLAG,

@@ -16,6 +16,7 @@
 #include "loadgen/close_rule.h"
 #include "loadgen/payload.h"
 #include "loadgen/sources.h"
+#include "transport/stack_options.h"
 #include "transport/transport.h"
 
 #define LOADGEN_TARGETS_MAX CLI_LIST_MAX
@@ -56,6 +57,7 @@ struct loadgen_options {
     struct cli_list without_features;
     bool print_features;
     bool quiet;
+    struct transport_stack_options stack;
 };
 
 extern const struct cli_program loadgen_program;
@@ -89,7 +91,8 @@ struct plan {
     enum transport_engine engine; /* AUTO until the program has chosen */
     uint64_t features_off;
     struct transport_conn_options conn_options;
-    struct payload payload; /* owned */
+    struct payload payload;                /* owned */
+    struct transport_stack_settings stack; /* with the stack engine */
 };
 
 /* Checks the options together and makes the plan. Returns 0, or -errno with the text set and
@@ -100,6 +103,11 @@ int plan_make(struct plan *plan, const struct loadgen_options *options,
 /* Collects the bits of --without-feature. Returns 0 or -EINVAL with the text set. */
 int plan_features_off(const struct loadgen_options *options, uint64_t *features_off,
                       struct failure *failure);
+
+/* For plan_make: refuses what does not go with the engine, and with the stack makes its settings
+ * and takes --address for the sources unless --sources names some of it. Requires targets and CPUs.
+ * Returns 0 or -errno with the text set. */
+int plan_stack(struct plan *plan, const struct cli_given *given, struct failure *failure);
 
 /* Frees what the plan owns. Safe on a zeroed struct. */
 void plan_destroy(struct plan *plan);

@@ -63,3 +63,9 @@ int outputs_check(const char *option, const char *path, struct failure *failure)
     }
     return 0;
 }
+
+int outputs_check_all(const struct loadgen_options *options, struct failure *failure)
+{
+    int rc = options->json != NULL ? outputs_check("--json", options->json, failure) : 0;
+    return rc == 0 && options->hgrm != NULL ? outputs_check("--hgrm", options->hgrm, failure) : rc;
+}

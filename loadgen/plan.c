@@ -234,13 +234,10 @@ static int check_families(const struct plan *plan, struct failure *failure)
     return 0;
 }
 
-static int plan_sources(struct plan *plan, struct failure *failure)
+static int plan_sources_given(struct plan *plan, struct failure *failure)
 {
     const struct cli_list *list = &plan->options.sources;
     plan->sources_given = list->count != 0;
-    if (!plan->sources_given && plan->ports_by_kernel) {
-        return 0;
-    }
     for (uint32_t i = 0; i < list->count; i++) {
         struct ip_range range;
         int rc =
@@ -252,7 +249,17 @@ static int plan_sources(struct plan *plan, struct failure *failure)
             return rc;
         }
     }
-    for (uint32_t i = 0; i < plan->target_count && !plan->sources_given; i++) {
+    return 0;
+}
+
+/* Where nothing was named: what the kernel's routes give. */
+static int plan_sources_default(struct plan *plan, struct failure *failure)
+{
+    if (plan->sources.range_count == 0 && plan->ports_by_kernel) {
+        return 0;
+    }
+    bool by_route = plan->sources.range_count == 0;
+    for (uint32_t i = 0; i < plan->target_count && by_route; i++) {
         int rc = sources_add_default(&plan->sources, &plan->targets[i], failure);
         if (rc != 0) {
             return rc;
@@ -318,7 +325,13 @@ int plan_make(struct plan *plan, const struct loadgen_options *options,
         rc = plan_ports(plan, failure);
     }
     if (rc == 0) {
-        rc = plan_sources(plan, failure);
+        rc = plan_sources_given(plan, failure);
+    }
+    if (rc == 0) {
+        rc = plan_stack(plan, given, failure);
+    }
+    if (rc == 0) {
+        rc = plan_sources_default(plan, failure);
     }
     if (rc == 0) {
         plan_conn_options(plan);

@@ -23,6 +23,12 @@ static uint32_t port_count(const struct planner *planner)
     return (uint32_t)planner->config.ports.last - planner->config.ports.first + 1u;
 }
 
+/* Counts a share's ports with `by_port`; some shares have one fewer, whose last one is left out. */
+static uint32_t ports_per_share(const struct planner *planner)
+{
+    return (port_count(planner) + planner->config.shares - 1) / planner->config.shares;
+}
+
 /* Counts the sources of the family that has most of them among the targets' families. */
 static uint64_t addresses_max(const struct planner_config *config)
 {
@@ -40,7 +46,9 @@ void planner_init(struct planner *planner, const struct planner_config *config)
     ASSERT(config->ports.first > 0 && config->ports.first <= config->ports.last);
     ASSERT(config->share < config->shares);
     *planner = (struct planner){.config = *config, .next_tuple = config->share};
-    planner->space = addresses_max(config) * port_count(planner) * config->target_count;
+    uint64_t ports =
+        config->by_port ? (uint64_t)ports_per_share(planner) * config->shares : port_count(planner);
+    planner->space = addresses_max(config) * ports * config->target_count;
 }
 
 static void chunks_free(struct planner_chunk *chunk)
@@ -73,16 +81,46 @@ static uint64_t number_at(const struct planner *planner, uint64_t place)
     return (step / ports * shares + place % shares) * ports + step % ports;
 }
 
-/* Number n is port n mod P in row n / P; source s, counted within the target's family, has the T
- * rows from s * T on, and within them each port meets each target once: (port + row) mod T walks
- * through all of them. Returns false for a number whose family has no source s. */
+/* Where a tuple lies: in which row, and at which port, counted from the first. */
+struct spot {
+    uint64_t row;
+    uint64_t port;
+};
+
+/* With `by_port` a share's step k along its places is its port k mod Q of row k / Q. */
+static struct spot spot_by_port(const struct planner *planner, uint64_t place)
+{
+    uint64_t shares = planner->config.shares;
+    uint64_t share = place % shares;
+    uint64_t step = place / shares;
+    uint64_t first = (share + shares - planner->config.ports.first % shares) % shares;
+    return (struct spot){.row = step / ports_per_share(planner),
+                         .port = first + step % ports_per_share(planner) * shares};
+}
+
+/* Number n is port n mod P in row n / P. */
+static struct spot spot_of(const struct planner *planner, uint64_t place)
+{
+    if (planner->config.by_port) {
+        return spot_by_port(planner, place);
+    }
+    uint64_t number = number_at(planner, place);
+    return (struct spot){.row = number / port_count(planner), .port = number % port_count(planner)};
+}
+
+/* Source s, counted within the target's family, has the T rows from s * T on, and within them each
+ * port meets each target once: (port + row) mod T walks through all of them. Returns false for a
+ * place whose family has no source s, or that has no port. */
 static bool spell(const struct planner *planner, uint64_t place, struct flow *flow)
 {
     const struct planner_config *config = &planner->config;
-    uint64_t number = number_at(planner, place);
-    uint64_t port = number % port_count(planner);
-    uint64_t row = number / port_count(planner);
+    struct spot spot = spot_of(planner, place);
+    uint64_t port = spot.port;
+    uint64_t row = spot.row;
     uint64_t source = row / config->target_count;
+    if (port >= port_count(planner)) {
+        return false;
+    }
     flow->target = config->targets[(port + row) % config->target_count];
     uint8_t family = flow->target.ip.family;
     if (source >= sources_of_family(config->sources, family)) {

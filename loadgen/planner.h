@@ -10,7 +10,8 @@
  * turns: a row is all ports of one source. Share s of n takes the rows s (mod n), and of the rows
  * that are left over the numbers s (mod n), so that workers, and later machines, never meet. With
  * rows of their own they use the same ports at about the same time, and the kernel makes its record
- * of a port once for all of them, not for each.
+ * of a port once for all of them, not for each. With `by_port` share s of n instead takes the ports
+ * s (mod n) of every row, as where the port decides which worker gets the answers.
  * Left out are tuples of two address families, and those whose source is itself a target: a socket
  * that is bound to the address and port that it connects to reaches itself, and one bound where a
  * server listens fails.
@@ -35,6 +36,7 @@ struct planner_config {
     uint64_t reuse_after_ns;
     uint32_t share;
     uint32_t shares;
+    bool by_port; /* share s takes the ports p with p mod shares = s */
 };
 
 struct planner_chunk;

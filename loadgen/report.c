@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "loadgen/checks.h"
 #include "loadgen/verdict.h"
+#include "transport/stack_result.h"
 
 /* A burst of a few connections keeps its CPU busy and proves nothing. */
 #define CPU_WINDOW_MIN_NS (100 * NS_PER_MS)
@@ -190,6 +191,23 @@ static int add_kernel_counters(struct result *result, const struct watch_series 
     return rc;
 }
 
+/* Adds what was counted below the engine: by the kernel, or by the stack. */
+static int add_tcp_counters(struct result *result, const struct run *run)
+{
+    if (run->board == NULL) {
+        return add_kernel_counters(result, &run->kernel);
+    }
+    struct stack_result_facts facts = {.settings = &run->plan->stack, .totals = run->stack};
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        const struct worker *worker = &run->workers[i];
+        facts.abandoned.closing += worker->abandoned.closing;
+        facts.abandoned.time_wait += worker->abandoned.time_wait;
+        facts.lingering_ns =
+            worker->lingering_ns > facts.lingering_ns ? worker->lingering_ns : facts.lingering_ns;
+    }
+    return stack_result_add(result, &facts);
+}
+
 static int add_features(struct result *result, const struct worker *worker)
 {
     int rc = 0;
@@ -261,6 +279,9 @@ static double busiest_share(const struct run *run)
 
 static uint64_t kernel_rise(const struct run *run, enum watch_field field)
 {
+    if (run->board != NULL) {
+        return 0; /* that kernel saw nothing of the run */
+    }
     int64_t rise = watch_series_delta(&run->kernel, field);
     return rise > 0 ? (uint64_t)rise : 0;
 }
@@ -330,7 +351,7 @@ int report_fill(struct result *result, const struct run *run)
     rc = rc != 0 ? rc : add_hists(result, run->total);
     rc = rc != 0 ? rc : add_own_counters(result, run);
     rc = rc != 0 ? rc : add_transport_counters(result, run);
-    rc = rc != 0 ? rc : add_kernel_counters(result, &run->kernel);
+    rc = rc != 0 ? rc : add_tcp_counters(result, run);
     rc = rc != 0 ? rc : add_features(result, &run->workers[0]);
     rc = rc != 0 ? rc : add_series(result, run);
     rc = rc != 0 ? rc : add_censuses(result, run);

@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "link/link.h"
+#include "loadgen/outputs.h"
 
 /* Until the first arrival: time for every worker to hear of it. */
 #define RUN_LEAD_NS (5 * NS_PER_MS)
@@ -91,6 +93,10 @@ static void on_tick(void *context, const struct watch_latest *latest)
     }
     struct run_sample sample = sample_workers(run, now_ns);
     sample.time_wait = latest->tick.values[WATCH_time_wait];
+    if (run->board != NULL) {
+        stack_board_read(run->board, run->stack);
+        sample.time_wait = run->stack->counts.n[TCP_STATE_TIME_WAIT];
+    }
     keep_sample(run, &sample);
     if (!run->plan->options.quiet) {
         print_progress(run, &sample, &last);
@@ -106,36 +112,46 @@ static int start_watch(struct run *run, struct failure *failure)
         .on_tick = on_tick,
         .context = run,
     };
-    return watch_start(&run->watch, &config, failure);
+    int rc = run->board != NULL ? stack_board_census(&config.census, run->board, failure) : 0;
+    if (rc == 0) {
+        rc = watch_start(&run->watch, &config, failure);
+        if (rc != 0) {
+            census_close(config.census);
+        }
+    }
+    return rc;
 }
 
-static int start_workers(struct run *run, struct failure *failure)
+/* Makes what the stack's workers publish to. */
+static int make_board(struct run *run, struct failure *failure)
 {
-    uint32_t wanted = run->plan->cpus.count;
-    run->workers = calloc(wanted, sizeof(*run->workers));
-    run->total = malloc(sizeof(*run->total));
-    if (run->workers == NULL || run->total == NULL) {
-        return failure_set(failure, ENOMEM, "no memory for the workers");
+    if (run->plan->engine != TRANSPORT_STACK) {
+        return 0;
     }
-    stats_init(run->total);
-    run->team.workers = wanted;
-    for (uint32_t i = 0; i < wanted; i++) {
-        int rc = worker_start(&run->workers[i], &run->team, i);
-        if (rc != 0) {
-            return failure_set(failure, -rc, "cannot start a thread: %s", strerror(-rc));
-        }
-        run->worker_count++;
+    run->stack = calloc(1, sizeof(*run->stack));
+    if (run->stack == NULL || stack_board_make(&run->board, run->plan->cpus.count) != 0) {
+        return failure_set(failure, ENOMEM, "no memory for the stack's board");
     }
+    run->team.board = run->board;
     return 0;
 }
 
+/* Tells whether nothing is left but to wait for TIME_WAIT. */
+static bool is_lingering(const struct run *run)
+{
+    return run->plan->stack.linger && run->worker_count == run->team.workers &&
+           atomic_load(&run->team.done_count) == run->team.workers;
+}
+
 /* A first signal stops the arrivals; a second one ends the run at once, and from then on signals
- * act as they do by default. */
+ * act as they do by default. When only TIME_WAIT is waited for, one ends that. */
 static void hear_signal(struct run *run, int signal_fd)
 {
     struct signalfd_siginfo info;
     while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (!run->interrupted) {
+        if (is_lingering(run)) {
+            run->lingering_cut = true;
+        } else if (!run->interrupted) {
             run->interrupted = true;
             give_order(run, WORKER_STOP);
             continue;
@@ -176,10 +192,53 @@ static int first_error(const struct run *run, struct failure *failure)
     return 0;
 }
 
-static int start_all(struct run *run, int signal_fd, struct failure *failure)
+/* Waits until every worker that was started has opened its transport. */
+static int wait_until_ready(struct run *run, int signal_fd, struct failure *failure)
 {
     int rc = wait_for_all(run, &run->team.ready_count, signal_fd);
-    rc = rc != 0 ? rc : first_error(run, failure);
+    return rc != 0 ? failure_set(failure, -rc, "cannot wait for the workers: %s", strerror(-rc))
+                   : first_error(run, failure);
+}
+
+static int start_workers(struct run *run, int signal_fd, struct failure *failure)
+{
+    uint32_t wanted = run->plan->cpus.count;
+    run->workers = calloc(wanted, sizeof(*run->workers));
+    run->total = malloc(sizeof(*run->total));
+    if (run->workers == NULL || run->total == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for the workers");
+    }
+    stats_init(run->total);
+    run->team.workers = wanted;
+    for (uint32_t i = 0; i < wanted; i++) {
+        int rc = worker_start(&run->workers[i], &run->team, i);
+        if (rc != 0) {
+            return failure_set(failure, -rc, "cannot start a thread: %s", strerror(-rc));
+        }
+        run->worker_count++;
+        /* The stack's are numbered by the order in which their links are opened. */
+        rc = run->board != NULL ? wait_until_ready(run, signal_fd, failure) : 0;
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* All links are open: threads that start from here on have no rights, and neither has this one. The
+ * report's files were found to be writable with them, so they are looked at again. */
+static int drop_rights(const struct run *run, struct failure *failure)
+{
+    if (run->board == NULL) {
+        return 0;
+    }
+    int rc = link_drop_rights(failure);
+    return rc != 0 ? rc : outputs_check_all(&run->plan->options, failure);
+}
+
+static int start_all(struct run *run, int signal_fd, struct failure *failure)
+{
+    int rc = wait_until_ready(run, signal_fd, failure);
     rc = rc != 0 ? rc : start_watch(run, failure);
     if (rc != 0) {
         return rc;
@@ -202,20 +261,29 @@ static void join_all(struct run *run)
 
 static int conduct(struct run *run, int signal_fd, struct failure *failure)
 {
-    int rc = start_workers(run, failure);
+    int rc = make_board(run, failure);
+    rc = rc != 0 ? rc : start_workers(run, signal_fd, failure);
+    rc = rc != 0 ? rc : drop_rights(run, failure);
     rc = rc != 0 ? rc : start_all(run, signal_fd, failure);
     if (rc == 0) {
-        rc = wait_for_all(run, &run->team.ended_count, signal_fd);
+        /* What the stack still answers for TIME_WAIT is no part of what connections cost. */
+        rc = wait_for_all(run, &run->team.done_count, signal_fd);
+        machine_read(&run->after);
     }
+    rc = rc != 0 ? rc : wait_for_all(run, &run->team.ended_count, signal_fd);
     if (rc != 0) {
         give_order(run, WORKER_ABORT);
     }
     join_all(run);
-    machine_read(&run->after);
     if (run->watch != NULL) {
-        (void)poll(NULL, 0, RUN_SETTLE_MS);
+        if (run->board == NULL) {
+            (void)poll(NULL, 0, RUN_SETTLE_MS);
+        }
         watch_stop(run->watch, &run->kernel);
         run->watch = NULL;
+    }
+    if (run->board != NULL && run->stack != NULL) {
+        stack_board_read(run->board, run->stack);
     }
     return rc != 0 ? rc : first_error(run, failure);
 }
@@ -253,6 +321,8 @@ void run_destroy(struct run *run)
     free(run->workers);
     free(run->total);
     free(run->samples);
+    free(run->stack);
+    stack_board_free(run->board);
     watch_series_free(&run->kernel);
     if (run->team.news_fd >= 0) {
         close(run->team.news_fd);

@@ -15,6 +15,7 @@
 #include "loadgen/options.h"
 #include "loadgen/worker.h"
 #include "tcpstat/tcpstat.h"
+#include "transport/stack_board.h"
 
 #define RUN_SAMPLES_MAX 86400u /* a day of seconds; a longer run keeps its first day */
 
@@ -37,8 +38,9 @@ struct run {
     uint64_t start_ns;
     uint64_t start_wall_ns;
     bool interrupted;
+    bool lingering_cut; /* stack: a signal ended the wait for TIME_WAIT, after the run */
     struct machine_usage before;
-    struct machine_usage after; /* when the last worker had ended */
+    struct machine_usage after; /* when the last worker had no connection left */
 
     /* The tick thread's while the watch runs, then free to read. */
     struct watch *watch;
@@ -46,7 +48,10 @@ struct run {
     uint32_t sample_count;
     uint32_t sample_capacity;
     uint64_t samples_left_out;
-    struct watch_series kernel; /* after the run */
+    struct watch_series kernel; /* after the run; with the stack its censuses are the stack's */
+
+    struct stack_board *board;  /* NULL: not the stack */
+    struct stack_totals *stack; /* what the board last said: the tick thread's, then ours */
 };
 
 /* Makes the whole run. Returns 0 when it took place, interrupted or not; -errno with the text set

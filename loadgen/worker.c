@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "link/link.h"
 
 /* Arrivals that one turn of the loop starts before it looks at completions again. */
 #define STARTS_PER_TURN 32u
@@ -23,6 +24,10 @@
 
 /* Resets at the end are the kernel's business for this long at most. */
 #define ABORT_NS NS_PER_SEC
+
+/* What the stack has closed goes on being said for so long at most, where TIME_WAIT is not waited
+ * for: two round trips on most networks, and a lost FIN or two. */
+#define SETTLE_NS NS_PER_SEC
 
 /* Who interrupts a run does not want to wait for a long drain. */
 #define STOP_DRAIN_NS NS_PER_SEC
@@ -56,9 +61,17 @@ static uint32_t conns_max_of(const struct worker *worker)
     return part > 0 ? part : 1;
 }
 
+/* A worker of the stack gives its rights up once its link is open. */
+static int drop_rights(const struct worker *worker, struct failure *failure)
+{
+    return worker->team->board != NULL ? link_drop_rights(failure) : 0;
+}
+
 static int open_transport(struct worker *worker, struct transport **transport)
 {
     const struct plan *plan = worker->team->plan;
+    struct transport_stack_config stack = transport_stack_config_of(
+        &plan->stack, worker->share, worker->team->workers, LINK_STEER_LOCAL_PORT);
     int rc = transport_open(transport,
                             &(struct transport_config){
                                 .engine = plan->engine,
@@ -66,6 +79,7 @@ static int open_transport(struct worker *worker, struct transport **transport)
                                 .features_off = plan->features_off,
                                 .connects = true,
                                 .wake_fd = worker->wake_fd,
+                                .stack = &stack,
                                 .handler = conn_handle,
                                 .context = &worker->env,
                             },
@@ -95,7 +109,20 @@ static int set_up(struct worker *worker, struct transport **transport)
         return failure_set(&worker->failure, -rc, "no memory for connection records");
     }
     worker->env.stats = worker->stats;
-    return open_transport(worker, transport);
+    rc = open_transport(worker, transport);
+    return rc != 0 ? rc : drop_rights(worker, &worker->failure);
+}
+
+/* Polls. A worker of the stack publishes what the stack knows, also while nothing happens. */
+static int poll_transport(struct worker *worker, uint64_t until_ns)
+{
+    struct stack_board *board = worker->team->board;
+    if (board != NULL) {
+        uint64_t next_ns =
+            stack_board_turn(board, worker->share, worker->env.transport, clock_now_ns());
+        until_ns = until_ns < next_ns ? until_ns : next_ns;
+    }
+    return transport_poll(worker->env.transport, until_ns);
 }
 
 static uint64_t count_memory(const struct worker *worker)
@@ -107,7 +134,7 @@ static int wait_for_start(struct worker *worker)
 {
     int rc = 0;
     while (order_of(worker->team) == WORKER_WAIT && rc == 0) {
-        rc = transport_poll(worker->env.transport, CLOCK_NEVER);
+        rc = poll_transport(worker, CLOCK_NEVER);
     }
     return rc;
 }
@@ -225,13 +252,13 @@ static int run_window(struct worker *worker)
         if (worker->started_all) {
             break;
         }
-        rc = transport_poll(worker->env.transport, until_ns < late_end_ns ? until_ns : late_end_ns);
+        rc = poll_transport(worker, until_ns < late_end_ns ? until_ns : late_end_ns);
         now_ns = clock_now_ns();
     }
     /* All may be started before the window ends: completions until then still count in it. */
     while (rc == 0 && order_of(worker->team) == WORKER_RUN && end_ns != CLOCK_NEVER &&
            conn_live_count(&worker->env) > 0 && now_ns < end_ns) {
-        rc = transport_poll(worker->env.transport, end_ns);
+        rc = poll_transport(worker, end_ns);
         now_ns = clock_now_ns();
     }
     worker->cpu_ns = clock_thread_cpu_ns() - cpu_ns;
@@ -257,7 +284,7 @@ static int drain(struct worker *worker)
     }
     while (rc == 0 && order_of(worker->team) != WORKER_ABORT && conn_live_count(&worker->env) > 0 &&
            now_ns < end_ns) {
-        rc = transport_poll(worker->env.transport, end_ns);
+        rc = poll_transport(worker, end_ns);
         now_ns = clock_now_ns();
     }
     return rc;
@@ -270,16 +297,44 @@ static int cut_off(struct worker *worker)
     int rc = 0;
     conn_abort_all(&worker->env);
     while (rc == 0 && conn_live_count(&worker->env) > 0 && now_ns < end_ns) {
-        rc = transport_poll(worker->env.transport, end_ns);
+        rc = poll_transport(worker, end_ns);
         now_ns = clock_now_ns();
     }
+    return rc;
+}
+
+/* Has the stack say what is left to say of connections that are done: with --linger-time-wait until
+ * TIME_WAIT is over too. The kernel does that by itself. */
+static int linger(struct worker *worker)
+{
+    const struct plan *plan = worker->team->plan;
+    bool for_time_wait = plan->stack.linger;
+    uint64_t start_ns = clock_now_ns();
+    uint64_t now_ns = start_ns;
+    int rc = 0;
+    while (rc == 0 && order_of(worker->team) != WORKER_ABORT) {
+        struct transport_lingering left = transport_lingering(worker->env.transport);
+        if (left.closing == 0 && (left.time_wait == 0 || !for_time_wait)) {
+            break;
+        }
+        if (!for_time_wait && now_ns - start_ns >= SETTLE_NS) {
+            break;
+        }
+        rc = poll_transport(worker, for_time_wait ? CLOCK_NEVER : start_ns + SETTLE_NS);
+        now_ns = clock_now_ns();
+    }
+    worker->lingering_ns = now_ns - start_ns;
+    worker->abandoned = transport_lingering(worker->env.transport);
     return rc;
 }
 
 /* Keeps what the report wants to know of the transport before it goes. */
 static void take_stock(struct worker *worker)
 {
-    const struct transport *transport = worker->env.transport;
+    struct transport *transport = worker->env.transport;
+    if (worker->team->board != NULL) {
+        stack_board_publish(worker->team->board, worker->share, transport, clock_now_ns());
+    }
     struct counter_view view = transport_counters(transport);
     worker->stats->tuples_used = worker->env.planner.used_count;
     worker->stats->tuples_reused = worker->env.planner.reuse_count;
@@ -307,6 +362,10 @@ static int run(struct worker *worker)
     }
     if (rc == 0) {
         rc = cut_off(worker);
+    }
+    tell_news(worker->team, &worker->team->done_count);
+    if (rc == 0 && worker->team->board != NULL) {
+        rc = linger(worker);
     }
     return rc;
 }

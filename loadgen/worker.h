@@ -17,6 +17,7 @@
 #include "loadgen/options.h"
 #include "loadgen/schedule.h"
 #include "loadgen/stats.h"
+#include "transport/stack_board.h"
 
 enum worker_order {
     WORKER_WAIT, /* for the time of the first arrival */
@@ -29,10 +30,12 @@ enum worker_order {
 struct worker_team {
     const struct plan *plan;
     uint32_t workers;
+    struct stack_board *board; /* borrowed; NULL: not the stack */
     _Atomic uint64_t start_ns; /* valid once the order is not WORKER_WAIT */
     _Atomic int order;         /* enum worker_order; only ever rises */
     int news_fd;               /* eventfd that a worker signals when it is ready or has ended */
     _Atomic uint32_t ready_count;
+    _Atomic uint32_t done_count; /* has no connection left; the stack may have TIME_WAIT */
     _Atomic uint32_t ended_count;
 };
 
@@ -56,10 +59,12 @@ struct worker {
     /* Read after the thread has ended. */
     int error; /* -errno: the engine could not be opened or broke, and `failure` says more */
     struct failure failure;
-    uint64_t window_ns;         /* how long arrivals were started for */
-    uint64_t cpu_ns;            /* of the thread, over that window */
-    uint64_t memory_bytes;      /* of transport and records, at the end */
-    uint64_t memory_idle_bytes; /* the same before the first connection */
+    uint64_t window_ns;    /* how long arrivals were started for */
+    uint64_t cpu_ns;       /* of the thread, over that window */
+    uint64_t lingering_ns; /* stack: how long it went on answering once all were done */
+    struct transport_lingering abandoned; /* stack: what went with the transport */
+    uint64_t memory_bytes;                /* of transport and records, at the end */
+    uint64_t memory_idle_bytes;           /* the same before the first connection */
     uint32_t feature_count;
     struct transport_feature features[TRANSPORT_FEATURES_MAX];
     struct counter_view counters; /* a copy, owned */

@@ -85,7 +85,8 @@ static int serve(const struct server_options *options, int argc, char *const *ar
     }
     int code;
     if (server_start(server, options, &respond, &failure) != 0) {
-        code = cannot_run(&failure);
+        /* What keeps the stack from its link or its addresses is what was asked for. */
+        code = options->engine == TRANSPORT_STACK ? wrong_usage(&failure) : cannot_run(&failure);
     } else {
         say_ready(server);
         code = run(server, argc, argv);
@@ -98,7 +99,10 @@ static int serve(const struct server_options *options, int argc, char *const *ar
 
 static int print_features(const struct server_options *options)
 {
+    struct transport_stack_config stack =
+        transport_stack_config_of(&options->stack_settings, 0, 1, LINK_STEER_REMOTE_PORT);
     struct transport_config config = {
+        .stack = &stack,
         .engine = (enum transport_engine)options->engine,
         .conns_max = (uint32_t)options->conns_max,
         .features_off = options->features_off,

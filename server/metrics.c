@@ -111,7 +111,9 @@ static void add_states(struct openmetrics *out, struct server *server)
     const uint64_t begun_ns = latest.census.stamp.started_ns;
     exporter_add_census(out, &latest.census, latest.censuses,
                         now_ns > begun_ns ? now_ns - begun_ns : 0);
-    exporter_add_kernel(out, latest.tick.values);
+    if (server->board == NULL) {
+        exporter_add_kernel(out, latest.tick.values); /* of the stack that kernel knows nothing */
+    }
 }
 
 void metrics_fill(void *context, struct openmetrics *out)

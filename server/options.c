@@ -14,7 +14,7 @@
 #define LIMIT_DIGITS_MAX 24
 
 /* Indexed by enum transport_engine and enum echo_close. */
-static const char *const engine_choices[] = {"auto", "uring", "epoll", NULL};
+static const char *const engine_choices[] = {"auto", "uring", "epoll", "stack", NULL};
 static const char *const close_choices[] = {"fin", "close", "half", "rst", "fin-no-timewait", NULL};
 
 #define FIELD(name) offsetof(struct server_options, name)
@@ -27,13 +27,14 @@ static const struct cli_option option_table[] = {
      .metavar = "ENGINE",
      .initial = "auto",
      .choices = engine_choices,
-     .help = "what drives the sockets; auto takes epoll where io_uring does not work, and says so"},
+     .help = "what drives the sockets: auto (io_uring where it works, else epoll, and says so), "
+             "uring, epoll; stack: finwait's own TCP over --link, without the kernel's"},
     {.name = "listen",
      .type = CLI_LIST,
      .offset = FIELD(listen),
      .metavar = "ADDR:PORT",
      .help = "listen here, on IPv4 or [IPv6]; port 0 lets the system choose; " DEFAULT_LISTEN
-             " when it is not given"},
+             " when it is not given, port 7000 of --address with the stack"},
     {.name = "cpus",
      .type = CLI_STRING,
      .offset = FIELD(cpus),
@@ -74,8 +75,8 @@ static const struct cli_option option_table[] = {
      .offset = FIELD(quickack),
      .metavar = "on|off",
      .initial = "on",
-     .help = "acknowledge at once, as the kernel does by itself; off lets acknowledgements ride on "
-             "the echo"},
+     .help = "acknowledge at once, as the kernel does by itself; off (default with the stack) lets "
+             "acknowledgements ride on the echo"},
 
     {.section = "What connections get",
      .name = "closes-after",
@@ -151,6 +152,10 @@ static const struct cli_option option_table[] = {
      .type = CLI_FLAG,
      .offset = FIELD(quiet),
      .help = "print no summary when the run ends"},
+
+#define STACK_FIELD(name) (FIELD(stack) + offsetof(struct transport_stack_options, name))
+#include "transport/stack_options.def"
+#undef STACK_FIELD
 
     {.section = "The engine's features",
      .name = "print-features",
@@ -355,7 +360,8 @@ enum cli_outcome options_parse(struct server_options *options, char *const *argv
     }
     if (parse_addresses(options, failure) != 0 || parse_cpus(options, failure) != 0 ||
         parse_closing(options, &given, failure) != 0 || parse_features(options, failure) != 0 ||
-        parse_metrics(options, failure) != 0) {
+        parse_metrics(options, failure) != 0 ||
+        options_parse_stack(options, &given, failure) != 0) {
         return CLI_BAD;
     }
     return CLI_RUN;

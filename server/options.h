@@ -11,6 +11,7 @@
 #include "base/cli.h"
 #include "base/cpu.h"
 #include "server/echo.h"
+#include "transport/stack_options.h"
 #include "transport/transport.h"
 
 #define SERVER_NAME "finwait-server"
@@ -38,6 +39,7 @@ struct server_options {
     bool quiet;
     bool print_features;
     struct cli_list without_feature;
+    struct transport_stack_options stack;
 
     /* What was made of it. */
     struct endpoint metrics_address; /* of use with `metrics` */
@@ -46,6 +48,7 @@ struct server_options {
     struct cpu_list cpu_list; /* one worker each */
     struct echo_limit limit;
     uint64_t features_off;
+    struct transport_stack_settings stack_settings; /* with the stack engine */
 };
 
 extern const struct cli_program server_program;
@@ -54,6 +57,12 @@ extern const struct cli_program server_program;
  * failure's text is the line to print. Files are not opened yet. */
 enum cli_outcome options_parse(struct server_options *options, char *const *argv,
                                struct failure *failure);
+
+/* For options_parse: refuses what does not go with the engine, and with the stack makes its
+ * settings, and checks the addresses, or has it listen on its first one when none was given.
+ * Requires addresses and CPUs. Returns 0 or -errno with the text set. */
+int options_parse_stack(struct server_options *options, const struct cli_given *given,
+                        struct failure *failure);
 
 /* Reads "64B", "1KiB", "1echo" or "3echoes". Returns 0 or -EINVAL with the text set. */
 int options_parse_limit(struct echo_limit *limit, const char *text, struct failure *failure);

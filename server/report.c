@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "report/report.h"
+#include "transport/stack_result.h"
 
 #define COUNTER_NAME_MAX 64
 
@@ -163,7 +164,7 @@ static int add_notes(const struct server *server, struct result *result,
 {
     const uint64_t *counters = totals->stats.counters;
     int rc = 0;
-    if (server->signal_count > 1) {
+    if (server->signal_count > 1 && !server->lingering_cut) {
         rc = result_add_limit(result, RESULT_INVALID, "interrupted",
                               "A second signal ended the server at once.");
     }
@@ -242,6 +243,35 @@ static int add_kernel(struct result *result, const struct watch_series *series)
     return rc;
 }
 
+/* Adds what the stack knew when it ended; the peak is the series'. */
+static int add_stack(struct server *server, struct result *result)
+{
+    struct stack_result_facts facts = {.settings = &server->options->stack_settings,
+                                       .totals = server->stack};
+    if (server->board == NULL) {
+        return 0;
+    }
+    stack_board_read(server->board, server->stack);
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        const struct worker_result *worker = &server->workers[i].result;
+        facts.abandoned.closing += worker->abandoned.closing;
+        facts.abandoned.time_wait += worker->abandoned.time_wait;
+        facts.lingering_ns =
+            worker->lingering_ns > facts.lingering_ns ? worker->lingering_ns : facts.lingering_ns;
+    }
+    uint64_t now = server->stack->counts.n[TCP_STATE_TIME_WAIT];
+    result->time_wait.measured = result_count(now);
+    result->time_wait.peak =
+        result_count(now > server->series.time_wait_max ? now : server->series.time_wait_max);
+    result->time_wait.lifetime_ns = result_count(facts.settings->config.time_wait_ns);
+    uint64_t segments = stack_totals_counter(server->stack, "stack", "segments_sent") +
+                        stack_totals_counter(server->stack, "stack", "segments_received");
+    if (result->completed.count > 0) {
+        result->segments_per_conn = result_real((double)segments / (double)result->completed.count);
+    }
+    return stack_result_add(result, &facts);
+}
+
 static int add_states(struct server *server, struct result *result)
 {
     if (!server->options->states) {
@@ -250,9 +280,11 @@ static int add_states(struct server *server, struct result *result)
     struct watch_series series;
     watch_stop(server->watch, &series);
     server->watch = NULL;
-    set_time_wait(result, &series);
     int rc = add_censuses(result, &series, server->start_ns);
-    rc = rc != 0 ? rc : add_kernel(result, &series);
+    if (rc == 0 && server->board == NULL) {
+        set_time_wait(result, &series);
+        rc = add_kernel(result, &series);
+    }
     watch_series_free(&series);
     return rc;
 }
@@ -270,6 +302,7 @@ static int fill(struct server *server, struct totals *totals)
     rc = rc != 0 ? rc : result_add_hist(result, "turn", RESULT_PLAIN, &totals->turns);
     rc = rc != 0 ? rc : add_features(result, &server->workers[0].result);
     rc = rc != 0 ? rc : add_states(server, result);
+    rc = rc != 0 ? rc : add_stack(server, result);
     rc = rc != 0 ? rc : add_notes(server, result, totals);
     rc = rc != 0 ? rc : result_gather_host(result, "");
     if (rc == 0) {

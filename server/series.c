@@ -32,7 +32,7 @@ static struct result_number rate(uint64_t now, uint64_t before, double seconds)
 }
 
 void series_tick(struct series *series, struct result *result, const struct series_sums *now,
-                 struct watch *watch)
+                 const struct series_states *states)
 {
     const struct series_sums *last = &series->last;
     double seconds = (double)(now->at_ns - last->at_ns) / (double)NS_PER_SEC;
@@ -44,9 +44,18 @@ void series_tick(struct series *series, struct result *result, const struct seri
         rate(now->failed, last->failed, seconds),
         result_count(now->open),
     };
-    if (watch != NULL) {
+    if (states->stack != NULL) {
+        const struct stack_totals *stack = states->stack;
+        uint64_t time_wait = stack->counts.n[TCP_STATE_TIME_WAIT];
+        series->time_wait_max =
+            time_wait > series->time_wait_max ? time_wait : series->time_wait_max;
+        cells[5] = result_count(stack->counts.n[TCP_STATE_ESTABLISHED]);
+        cells[6] = result_count(time_wait);
+        cells[7] = result_count(stack_totals_counter(stack, "stack", "syns_dropped_backlog") +
+                                stack_totals_counter(stack, "stack", "accepts_deferred_backlog"));
+    } else if (states->watch != NULL) {
         struct watch_latest latest;
-        watch_latest(watch, &latest);
+        watch_latest(states->watch, &latest);
         cells[5] = result_count(latest.tick.values[WATCH_established]);
         cells[6] = result_count(latest.tick.values[WATCH_time_wait]);
         cells[7] = result_count(latest.tick.values[WATCH_listen_overflows]);

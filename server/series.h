@@ -27,15 +27,22 @@ struct series_sums {
 struct series {
     uint64_t start_ns;
     struct series_sums last;
-    uint64_t left_out; /* rows that found no room, or no memory */
+    uint64_t time_wait_max; /* of the stack's, over the rows */
+    uint64_t left_out;      /* rows that found no room, or no memory */
 };
 
 /* Names the columns. Returns 0 or -ENOMEM. */
 int series_begin(struct result *result);
 
-/* Adds a row with what came since the last one; `watch` may be NULL. */
+/* Where a row's states come from; each may be NULL. */
+struct series_states {
+    struct watch *watch;              /* the kernel's, unless there is a stack */
+    const struct stack_totals *stack; /* as just read */
+};
+
+/* Adds a row with what came since the last one. */
 void series_tick(struct series *series, struct result *result, const struct series_sums *now,
-                 struct watch *watch);
+                 const struct series_states *states);
 
 /* Adds up what the workers have published. */
 struct series_sums series_sum(struct worker *workers, uint32_t count, uint64_t now_ns);

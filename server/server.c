@@ -7,6 +7,8 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "link/link.h"
+#include "report/report.h"
 #include "server/address.h"
 #include "server/memory.h"
 #include "server/metrics.h"
@@ -19,6 +21,23 @@ static int check_addresses(const struct server *server, struct failure *failure)
         rc = address_check_free(&server->addresses[i], failure);
     }
     return rc;
+}
+
+/* Makes what the stack's workers publish to. */
+static int make_board(struct server *server, struct failure *failure)
+{
+    server->stack = calloc(1, sizeof(*server->stack));
+    if (server->stack == NULL ||
+        stack_board_make(&server->board, server->options->cpu_list.count) != 0) {
+        return failure_set(failure, ENOMEM, "no memory for the stack's board");
+    }
+    return 0;
+}
+
+static void free_board(struct server *server)
+{
+    stack_board_free(server->board);
+    free(server->stack);
 }
 
 /* Prepares what all workers share. */
@@ -38,7 +57,9 @@ static int prepare(struct server *server, const struct server_options *options,
         *failure = server->engine_why;
         return rc;
     }
-    return check_addresses(server, failure);
+    /* The kernel's listeners are no matter to the stack. */
+    return server->engine == TRANSPORT_STACK ? make_board(server, failure)
+                                             : check_addresses(server, failure);
 }
 
 static struct worker_config worker_config_at(const struct server *server, uint32_t index)
@@ -60,7 +81,11 @@ static struct worker_config worker_config_at(const struct server *server, uint32
                             .fastopen = options->fastopen},
                    .backlog = (uint32_t)options->backlog,
                    .defer_accept_ns = options->defer_accept_ns,
-                   .steer_cpus = workers > 1 ? &options->cpu_list : NULL},
+                   .steer_cpus = workers > 1 && server->board == NULL ? &options->cpu_list : NULL},
+        .stack = &options->stack_settings,
+        .board = server->board,
+        .index = index,
+        .workers = workers,
     };
 }
 
@@ -89,6 +114,13 @@ static void destroy_workers(struct server *server)
     server->worker_count = 0;
 }
 
+static void end_workers(struct server *server)
+{
+    stop_all(server, WORKER_STOP_NOW);
+    join_all(server);
+    destroy_workers(server);
+}
+
 /* Starts one worker after another: the place of a listener in its SO_REUSEPORT group is the order
  * of the calls of listen, and steering goes by the place. */
 static int start_workers(struct server *server, struct failure *failure)
@@ -106,9 +138,7 @@ static int start_workers(struct server *server, struct failure *failure)
         server->worker_count += rc == 0 ? 1 : 0;
     }
     if (rc != 0) {
-        stop_all(server, WORKER_STOP_NOW);
-        join_all(server);
-        destroy_workers(server);
+        end_workers(server);
     }
     return rc;
 }
@@ -120,7 +150,15 @@ static int start_watch(struct server *server, struct failure *failure)
         .method = (enum census_method)server->options->states_method,
     };
     const bool is_wanted = server->options->states || server->options->metrics != NULL;
-    return is_wanted ? watch_start(&server->watch, &config, failure) : 0;
+    if (!is_wanted) {
+        return 0;
+    }
+    int rc = server->board != NULL ? stack_board_census(&config.census, server->board, failure) : 0;
+    rc = rc != 0 ? rc : watch_start(&server->watch, &config, failure);
+    if (rc != 0) {
+        census_close(config.census);
+    }
+    return rc;
 }
 
 static void stop_watch(struct server *server)
@@ -155,9 +193,25 @@ static int start_metrics(struct server *server, struct failure *failure)
     }
     const int rc = exporter_start(server->exporter, metrics_fill, server, failure);
     if (rc != 0) {
-        stop_all(server, WORKER_STOP_NOW);
-        join_all(server);
-        destroy_workers(server);
+        end_workers(server);
+    }
+    return rc;
+}
+
+/* All links are open: this thread gives its rights up as the workers did, and starts what runs
+ * without any. The report's file was found to be writable with them, so it is looked at again. */
+static int go_on_without_rights(struct server *server, struct failure *failure)
+{
+    const char *json = server->options->json;
+    struct failure why;
+    int rc = link_drop_rights(failure);
+    if (rc == 0 && json != NULL) {
+        rc = result_path_check(json, &why);
+        rc = rc != 0 ? failure_set(failure, -rc, "--json %s", why.text) : 0;
+    }
+    rc = rc != 0 ? rc : start_watch(server, failure);
+    if (rc != 0) {
+        end_workers(server);
     }
     return rc;
 }
@@ -177,7 +231,7 @@ int server_start(struct server *server, const struct server_options *options,
 {
     int rc = prepare(server, options, respond, failure);
     if (rc != 0) {
-        return rc;
+        goto err_board;
     }
     rc = result_init(&server->result, SERVER_NAME);
     if (rc == 0) {
@@ -191,7 +245,8 @@ int server_start(struct server *server, const struct server_options *options,
     if (rc != 0) {
         goto err_result;
     }
-    rc = start_watch(server, failure);
+    /* The stack's starts when the rights are gone, for its threads to have none. */
+    rc = server->board == NULL ? start_watch(server, failure) : 0;
     if (rc != 0) {
         goto err_control;
     }
@@ -200,6 +255,10 @@ int server_start(struct server *server, const struct server_options *options,
         goto err_watch;
     }
     rc = start_workers(server, failure);
+    if (rc != 0) {
+        goto err_metrics;
+    }
+    rc = server->board != NULL ? go_on_without_rights(server, failure) : 0;
     if (rc != 0) {
         goto err_metrics;
     }
@@ -218,6 +277,8 @@ err_control:
     control_close(&server->control);
 err_result:
     result_destroy(&server->result);
+err_board:
+    free_board(server);
     return rc;
 }
 
@@ -237,12 +298,23 @@ void server_describe(const struct server *server, char *text, size_t size)
     }
 }
 
+/* Tells whether nothing is left but to wait for TIME_WAIT. */
+static bool is_lingering(struct server *server)
+{
+    bool all = server->board != NULL && server->options->stack.linger;
+    for (uint32_t i = 0; i < server->worker_count && all; i++) {
+        all = atomic_load(&server->workers[i].lingers);
+    }
+    return all;
+}
+
 /* The first signal drains, the next one ends at once. */
 static void take_signals(struct server *server, uint32_t count)
 {
     if (count == 0) {
         return;
     }
+    server->lingering_cut |= is_lingering(server);
     server->signal_count += count;
     stop_all(server, server->signal_count == 1 ? WORKER_STOP_DRAIN : WORKER_STOP_NOW);
 }
@@ -259,7 +331,11 @@ static void take_ended(struct server *server, uint32_t count)
 static void tick(struct server *server, uint64_t now_ns)
 {
     struct series_sums sums = series_sum(server->workers, server->worker_count, now_ns);
-    series_tick(&server->series, &server->result, &sums, server->watch);
+    if (server->board != NULL) {
+        stack_board_read(server->board, server->stack);
+    }
+    series_tick(&server->series, &server->result, &sums,
+                &(struct series_states){server->watch, server->stack});
 }
 
 static int wait_for_end(struct server *server)
@@ -291,7 +367,7 @@ static int find_error(const struct server *server, struct failure *failure)
             return server->workers[i].error;
         }
     }
-    if (server->signal_count > 1) {
+    if (server->signal_count > 1 && !server->lingering_cut) {
         return failure_set(failure, ECANCELED, "ended at once by a second signal");
     }
     return 0;
@@ -317,4 +393,5 @@ void server_destroy(struct server *server)
     stop_watch(server);
     destroy_workers(server);
     result_destroy(&server->result);
+    free_board(server);
 }

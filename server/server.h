@@ -28,10 +28,13 @@ struct server {
     struct failure engine_why; /* its text says why `auto` took epoll; empty otherwise */
     struct endpoint addresses[CLI_LIST_MAX]; /* with the ports that the system chose */
     struct control control;
+    struct stack_board *board;  /* NULL: not the stack */
+    struct stack_totals *stack; /* room for what the board says: the main thread's */
     struct worker *workers;
     uint32_t worker_count; /* started */
     uint32_t ended_count;
     uint32_t signal_count;
+    bool lingering_cut;        /* stack: a signal ended the wait for TIME_WAIT, after the drain */
     struct watch *watch;       /* NULL without --states and --metrics */
     struct exporter *exporter; /* NULL without --metrics; reads workers and watch in its thread */
     uint64_t start_ns;

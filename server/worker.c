@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "link/link.h"
 #include "server/memory.h"
 
 static void set_phase(struct worker *worker, enum worker_phase phase)
@@ -31,12 +32,15 @@ static void set_transport(struct worker *worker, struct transport *transport)
 static int open_transport(struct worker *worker)
 {
     const struct worker_config *config = &worker->config;
+    struct transport_stack_config stack = transport_stack_config_of(
+        config->stack, config->index, config->workers, LINK_STEER_REMOTE_PORT);
     struct transport_config transport_config = {
         .engine = config->engine,
         .conns_max = config->conns_max,
         .features_off = config->features_off,
         .listens = true,
         .wake_fd = worker->wake_fd,
+        .stack = &stack,
         .handler = echo_handle,
         .context = &worker->echo,
     };
@@ -54,6 +58,8 @@ static int open_transport(struct worker *worker)
     rc = transport_open(&transport, &transport_config, &worker->failure);
     if (rc == 0) {
         set_transport(worker, transport);
+        /* With its link open a worker of the stack needs no rights any more. */
+        rc = config->board != NULL ? link_drop_rights(&worker->failure) : 0;
     }
     return rc;
 }
@@ -132,6 +138,23 @@ static enum worker_stop stop_wanted(struct worker *worker)
     return (enum worker_stop)atomic_load_explicit(&worker->stop, memory_order_acquire);
 }
 
+/* Polls once. A worker of the stack publishes what the stack knows, also while nothing happens. */
+static int poll_once(struct worker *worker, uint64_t until_ns)
+{
+    const struct worker_config *config = &worker->config;
+    if (config->board != NULL) {
+        uint64_t next_ns =
+            stack_board_turn(config->board, config->index, worker->transport, clock_now_ns());
+        until_ns = until_ns < next_ns ? until_ns : next_ns;
+    }
+    int rc = transport_poll(worker->transport, until_ns);
+    publish_progress(worker);
+    if (atomic_load_explicit(&worker->snapshot_wanted, memory_order_relaxed)) {
+        take_snapshot(worker);
+    }
+    return rc;
+}
+
 /* Polls until `until_ns`, a stop that is stronger than `stop`, or, when `until_empty`, the last
  * connection's end. */
 static int poll_on(struct worker *worker, enum worker_stop stop, uint64_t until_ns,
@@ -145,17 +168,36 @@ static int poll_on(struct worker *worker, enum worker_stop stop, uint64_t until_
         if (until_ns != CLOCK_NEVER && clock_now_ns() >= until_ns) {
             break;
         }
-        rc = transport_poll(worker->transport, until_ns);
-        publish_progress(worker);
-        if (atomic_load_explicit(&worker->snapshot_wanted, memory_order_relaxed)) {
-            take_snapshot(worker);
-        }
+        rc = poll_once(worker, until_ns);
     }
     return rc;
 }
 
+/* Has the stack say what is left to say of connections that are done: with --linger-time-wait until
+ * TIME_WAIT is over too. The kernel does that by itself. */
+static int linger(struct worker *worker)
+{
+    bool for_time_wait = worker->config.stack->linger;
+    uint64_t start_ns = clock_now_ns();
+    uint64_t until_ns = for_time_wait ? CLOCK_NEVER : start_ns + WORKER_SETTLE_NS;
+    int rc = 0;
+    atomic_store(&worker->lingers, true);
+    while (rc == 0 && stop_wanted(worker) != WORKER_STOP_NOW) {
+        struct transport_lingering left = transport_lingering(worker->transport);
+        if (left.closing == 0 && (left.time_wait == 0 || !for_time_wait)) {
+            break;
+        }
+        if (!for_time_wait && clock_now_ns() >= until_ns) {
+            break;
+        }
+        rc = poll_once(worker, until_ns);
+    }
+    worker->result.lingering_ns = clock_now_ns() - start_ns;
+    return rc;
+}
+
 /* Serves, then drains: what is open may end by itself for a time, then it is reset. */
-static int run(struct worker *worker)
+static int serve(struct worker *worker)
 {
     int rc = poll_on(worker, WORKER_STOP_NOT, CLOCK_NEVER, false);
     if (rc != 0 || stop_wanted(worker) == WORKER_STOP_NOW) {
@@ -177,10 +219,21 @@ static int run(struct worker *worker)
     return poll_on(worker, WORKER_STOP_DRAIN, clock_now_ns() + WORKER_ABORT_NS, true);
 }
 
+static int run(struct worker *worker)
+{
+    int rc = serve(worker);
+    return rc == 0 && worker->config.board != NULL ? linger(worker) : rc;
+}
+
 /* Copies what the report needs, before the transport goes. */
 static void keep_result(struct worker *worker)
 {
     struct worker_result *result = &worker->result;
+    const struct worker_config *config = &worker->config;
+    result->abandoned = transport_lingering(worker->transport);
+    if (config->board != NULL) {
+        stack_board_publish(config->board, config->index, worker->transport, clock_now_ns());
+    }
     result->counters = transport_counters(worker->transport);
     ASSERT(result->counters.count <= WORKER_COUNTERS_MAX);
     memcpy(result->values, result->counters.values,

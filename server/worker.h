@@ -18,6 +18,8 @@
 #include "base/failure.h"
 #include "base/hist.h"
 #include "server/echo.h"
+#include "transport/stack_board.h"
+#include "transport/stack_options.h"
 #include "transport/transport.h"
 
 #define WORKER_COUNTERS_MAX 64
@@ -25,6 +27,10 @@
 /* How long resets may take at the end of a drain before the transport is destroyed with what is
  * left. */
 #define WORKER_ABORT_NS (1 * NS_PER_SEC)
+
+/* What the stack has closed goes on being said for so long at most, where TIME_WAIT is not waited
+ * for. */
+#define WORKER_SETTLE_NS (1 * NS_PER_SEC)
 
 struct worker_config {
     uint32_t cpu;
@@ -34,6 +40,11 @@ struct worker_config {
     struct transport_listen_options listen;
     const struct echo_config *echo; /* borrowed */
     int ended_fd;                   /* eventfd: 1 is added when the thread is about to end */
+    /* The stack engine: what it is opened with, and where it publishes; else `board` is NULL. */
+    const struct transport_stack_settings *stack; /* borrowed */
+    struct stack_board *board;                    /* borrowed */
+    uint32_t index;                               /* of this worker, in the order of their start */
+    uint32_t workers;
 };
 
 enum worker_stop {
@@ -76,6 +87,8 @@ struct worker_result {
     uint64_t memory_bytes;    /* transport and records */
     uint64_t allocated_bytes; /* of the whole program, as the allocator says; 0: not known */
     uint32_t open_at_end;
+    uint64_t lingering_ns; /* stack: how long it went on answering without connections */
+    struct transport_lingering abandoned; /* stack: what went with the transport */
 };
 
 struct worker {
@@ -86,7 +99,8 @@ struct worker {
     pthread_t thread;
     int wake_fd; /* wakes the transport; made before the thread gets descriptors of its own */
     struct echo echo;
-    atomic_int stop; /* enum worker_stop */
+    atomic_int stop;     /* enum worker_stop */
+    atomic_bool lingers; /* the drain is over, and the stack answers for TIME_WAIT */
     atomic_uint_fast64_t drain_until_ns;
 
     pthread_mutex_t lock;

@@ -326,7 +326,7 @@ static void engine_destroy(struct transport *transport)
     engine_listen_stop(transport);
     while ((conn = slab_next(&transport->conns, &index, &handle)) != NULL) {
         if (conn->tcp != 0) {
-            (void)fws_abort(engine->host, conn->tcp);
+            stack_conn_reset(engine, conn->tcp);
         }
     }
     stack_pump_send(engine, clock_now_ns());

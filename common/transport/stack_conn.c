@@ -129,6 +129,14 @@ static void conn_conclude(struct stack_engine *engine, struct stack_conn *conn, 
     }
 }
 
+void stack_conn_reset(struct stack_engine *engine, fws_handle tcp)
+{
+    (void)fws_abort(engine->host, tcp);
+    if (++engine->resets >= STACK_RESETS_PER_SEND) {
+        stack_pump_send(engine, clock_now_ns());
+    }
+}
+
 /* Shows a connection to the handler. */
 static void conn_show(struct stack_engine *engine, struct stack_conn *conn)
 {
@@ -141,7 +149,7 @@ static void conn_drop(struct stack_engine *engine, struct stack_conn *conn)
 {
     stack_conn_become(conn, STACK_CONN_CLOSED);
     ENGINE_COUNT(&engine->base, accept_failed);
-    (void)fws_abort(engine->host, conn->tcp);
+    stack_conn_reset(engine, conn->tcp);
     engine_conn_drop(&engine->base, &conn->base);
 }
 
@@ -325,7 +333,7 @@ void stack_conn_accepted(struct stack_engine *engine, fws_handle tcp, uint32_t l
     struct transport_conn *head = engine_conn_new(&engine->base);
     if (head == NULL) {
         ENGINE_COUNT(&engine->base, accept_no_record);
-        (void)fws_abort(engine->host, tcp);
+        stack_conn_reset(engine, tcp);
         return;
     }
     struct stack_conn *conn = stack_conn_of(head);
@@ -378,7 +386,7 @@ static void close_host(struct stack_engine *engine, const struct stack_conn *con
     if (too_late) {
         ENGINE_COUNT(&engine->base, close_how_unavailable);
     } else if (how == TRANSPORT_CLOSE_RST) {
-        (void)fws_abort(engine->host, conn->tcp);
+        stack_conn_reset(engine, conn->tcp);
         return;
     } else if ((how == TRANSPORT_CLOSE_NO_TIMEWAIT) !=
                (conn->prepared_how == TRANSPORT_CLOSE_NO_TIMEWAIT)) {

@@ -30,7 +30,10 @@
 #include "transport/stack.h"
 
 /* The bounds of one turn. */
-#define STACK_BATCHES_PER_TURN 4u /* of LINK_BATCH_MAX frames received */
+#define STACK_BATCHES_PER_TURN 2u /* of LINK_BATCH_MAX frames received */
+/* RSTs between two sends. They wait in the host's queue of 1024 answers, where those to what a turn
+ * received need room too. */
+#define STACK_RESETS_PER_SEND 256u
 #define STACK_EVENTS_PER_POLL 64u
 #define STACK_EVENTS_PER_TURN 4096u
 #define STACK_ACCEPTS_PER_TURN 256u
@@ -125,6 +128,7 @@ struct stack_engine {
     struct stack_conn *running; /* it is on no list, and needs none */
     uint64_t retry_ns;          /* when to try again what ran short; CLOCK_NEVER: nothing did */
     uint64_t link_retry_ns;     /* when to ask a full link again; CLOCK_NEVER: it was not full */
+    uint32_t resets;            /* since the last send */
     uint32_t spin_left;         /* turns that do not wait */
     bool accept_paused;         /* until a connection closes, or retry_ns */
     bool events_left;           /* the last turn did not take all of the host's events */
@@ -248,6 +252,9 @@ void stack_conn_deliver_sent(struct stack_engine *engine, struct stack_conn *con
 /* Drops the sends from `unsent` on, or all of them, and gives their buffers back. */
 void stack_conn_drop_unsent(struct stack_engine *engine, struct stack_conn *conn);
 void stack_conn_drop_sends(struct stack_engine *engine, struct stack_conn *conn);
+
+/* Resets a host's connection, which leaves soon even where very many are reset at once. */
+void stack_conn_reset(struct stack_engine *engine, fws_handle tcp);
 
 /* Gives a buffer back, and with it a piece of the connection's credit. */
 void stack_conn_put_buffer(struct stack_engine *engine, struct stack_conn *conn,

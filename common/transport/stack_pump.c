@@ -89,6 +89,7 @@ void stack_pump_send(struct stack_engine *engine, uint64_t now_ns)
     size_t room = STACK_SLOTS_PER_RESERVE;
     size_t filled = room;
     engine->link_retry_ns = CLOCK_NEVER;
+    engine->resets = 0;
     while (filled == room && has_output(engine, now_ns)) {
         room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
         if (room == 0 && link_flush(engine->link, now_ns) == 0) {

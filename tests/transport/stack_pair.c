@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define PAIR_MTU 1500u
-#define PAIR_SLOTS 1024u
 
 struct endpoint pair_address(enum pair_side side, uint16_t port)
 {
@@ -26,6 +25,7 @@ void pair_init(struct pair *pair)
     pair->ends[PAIR_SERVER].echoes = true;
     pair->options.quickack_off = true;
     pair->conns_max = 16;
+    pair->slots = 1024;
 }
 
 static void note(struct pair_end *end, const struct transport_event *event)
@@ -54,6 +54,7 @@ void pair_ignore(void *context, const struct transport_event *event)
 static void on_event(void *context, const struct transport_event *event)
 {
     struct pair_end *end = context;
+    end->all[event->type]++;
     if (event->type == TRANSPORT_ACCEPTED) {
         memset(end->counts, 0, sizeof(end->counts));
         end->received_bytes = 0;
@@ -103,9 +104,10 @@ void pair_open(struct pair *pair)
     struct failure failure;
     uint32_t listener;
     struct endpoint address = pair_address(PAIR_SERVER, PAIR_PORT);
-    struct transport_listen_options options = {
-        .backlog = 64, .conn = pair->options, .defer_accept_ns = pair->defer_accept_ns};
-    assert_int_equal(link_memory_pair(links, PAIR_MTU, PAIR_SLOTS), 0);
+    struct transport_listen_options options = {.backlog = pair->conns_max,
+                                               .conn = pair->options,
+                                               .defer_accept_ns = pair->defer_accept_ns};
+    assert_int_equal(link_memory_pair(links, PAIR_MTU, pair->slots), 0);
     open_end(pair, PAIR_CLIENT, links[0]);
     open_end(pair, PAIR_SERVER, links[1]);
     if (transport_listen(pair->ends[PAIR_SERVER].transport, &address, &options, &listener,

@@ -26,6 +26,7 @@ struct pair_end {
     struct transport *transport;
     uint64_t conn; /* 0: none yet */
     uint64_t counts[PAIR_EVENT_TYPES];
+    uint64_t all[PAIR_EVENT_TYPES]; /* of every connection, since the start */
     uint64_t received_bytes;
     enum transport_phase phase;
     int error;
@@ -43,6 +44,7 @@ struct pair {
     struct transport_conn_options options;    /* likewise; of both sides */
     uint32_t conns_max;                       /* likewise; 16 */
     uint64_t defer_accept_ns;                 /* likewise */
+    uint32_t slots;                           /* likewise, of the link; 1024 */
 };
 
 /* Fills in 10.9.0.1 for the client and 10.9.0.2 for the server, which echoes. */

@@ -369,6 +369,56 @@ static void test_destroy_resets_what_is_open(void **state)
     transport_destroy(client->transport);
 }
 
+#define MANY 1500u /* more than the host's queue of answers holds */
+
+static void open_many(struct pair *pair, uint64_t conns[MANY])
+{
+    pair_init(pair);
+    pair->conns_max = MANY;
+    pair->slots = 4096;
+    pair_open(pair);
+    for (unsigned i = 0; i < MANY; i++) {
+        pair_connect(pair, (uint16_t)(20000 + i));
+        conns[i] = pair->ends[PAIR_CLIENT].conn;
+    }
+    PAIR_UNTIL(pair, pair->ends[PAIR_CLIENT].all[TRANSPORT_CONNECTED] == MANY &&
+                         pair->ends[PAIR_SERVER].all[TRANSPORT_ACCEPTED] == MANY);
+}
+
+static void test_very_many_resets_at_once_all_arrive(void **state)
+{
+    (void)state;
+    struct pair pair;
+    uint64_t conns[MANY];
+    open_many(&pair, conns);
+    struct pair_end *client = &pair.ends[PAIR_CLIENT];
+    pair.ends[PAIR_SERVER].close_on[TRANSPORT_FAILED] = true;
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(transport_close(client->transport, conns[i], TRANSPORT_CLOSE_RST), 0);
+    }
+    PAIR_UNTIL(&pair, client->all[TRANSPORT_CLOSED] == MANY);
+    PAIR_UNTIL(&pair, pair.ends[PAIR_SERVER].all[TRANSPORT_CLOSED] == MANY);
+    assert_int_equal(pair_counter(&pair, PAIR_CLIENT, "stack", "replies_dropped"), 0);
+    pair_close(&pair);
+}
+
+static void test_destroy_resets_very_many(void **state)
+{
+    (void)state;
+    struct pair pair;
+    uint64_t conns[MANY];
+    open_many(&pair, conns);
+    struct pair_end *client = &pair.ends[PAIR_CLIENT];
+    transport_destroy(pair.ends[PAIR_SERVER].transport);
+    for (uint64_t end_ns = clock_now_ns() + PAIR_PATIENCE_NS;
+         client->all[TRANSPORT_FAILED] < MANY;) {
+        assert_true(clock_now_ns() < end_ns);
+        assert_int_equal(transport_poll(client->transport, 0), 0);
+    }
+    assert_int_equal(client->error, ECONNRESET);
+    transport_destroy(client->transport);
+}
+
 static void test_each_module_shows_its_counters(void **state)
 {
     (void)state;
@@ -402,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_a_deferred_accept_ends_with_its_time),
         cmocka_unit_test(test_a_deferred_connection_that_is_reset_is_never_shown),
         cmocka_unit_test(test_destroy_resets_what_is_open),
+        cmocka_unit_test(test_very_many_resets_at_once_all_arrive),
+        cmocka_unit_test(test_destroy_resets_very_many),
         cmocka_unit_test(test_each_module_shows_its_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,64 @@
+#include "transport/stack_result.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define NAME_MAX_BYTES 64
+
+static int add_transitions(struct result *result, const struct tcp_transitions *transitions)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < TCP_STATE_COUNT * TCP_STATE_COUNT && rc == 0; i++) {
+        enum tcp_state from = (enum tcp_state)(i / TCP_STATE_COUNT);
+        enum tcp_state to = (enum tcp_state)(i % TCP_STATE_COUNT);
+        char name[NAME_MAX_BYTES];
+        snprintf(name, sizeof(name), "%s_to_%s", tcp_state_key(from), tcp_state_key(to));
+        if (transitions->n[from][to] != 0) {
+            rc = result_add_counter(result, "tcp_transitions", name,
+                                    result_count(transitions->n[from][to]));
+        }
+    }
+    return rc;
+}
+
+static int add_run(struct result *result, const struct stack_result_facts *facts)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } own[] = {
+        {"workers", facts->totals->workers},
+        {"two_msl_ns", facts->settings->config.time_wait_ns},
+        {"lingering_ns", facts->lingering_ns},
+        {"time_wait_abandoned", facts->abandoned.time_wait},
+        {"closing_abandoned", facts->abandoned.closing},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && rc == 0; i++) {
+        rc = result_add_counter(result, "stack_run", own[i].name, result_count(own[i].value));
+    }
+    return rc;
+}
+
+static int add_abandoned(struct result *result, const struct transport_lingering *abandoned)
+{
+    if (abandoned->time_wait == 0 && abandoned->closing == 0) {
+        return 0;
+    }
+    return result_add_limit(result, RESULT_NOTE, "time-wait-abandoned",
+                            "The stack ended with %" PRIu64 " connections in TIME_WAIT and %" PRIu64
+                            " still closing: nobody answers for them any more. "
+                            "--linger-time-wait goes on until TIME_WAIT has drained.",
+                            abandoned->time_wait, abandoned->closing);
+}
+
+int stack_result_add(struct result *result, const struct stack_result_facts *facts)
+{
+    int rc = add_run(result, facts);
+    for (uint32_t i = 0; i < facts->totals->view_count && rc == 0; i++) {
+        const struct transport_view *view = &facts->totals->views[i];
+        rc = result_add_counters(result, view->module, &view->counters);
+    }
+    rc = rc != 0 ? rc : add_transitions(result, &facts->totals->transitions);
+    return rc != 0 ? rc : add_abandoned(result, &facts->abandoned);
+}
