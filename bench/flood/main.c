@@ -22,7 +22,7 @@
 
 /* Its link has to receive something: ARP, and packets to an address that is nobody's (RFC 5737). */
 #define NOBODY 0xC0000201u
-#define RECEIVE_SLOTS 16u
+#define RECEIVE_SLOTS 256u
 
 struct flood_options {
     const char *link;
