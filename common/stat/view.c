@@ -102,7 +102,9 @@ static void draw_census(const struct drawing *drawing)
     canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU, every %s, budget %u.%u%%%s",
                  drawing->head->method, age, cost, spacing, drawing->head->budget_permille / 10,
                  drawing->head->budget_permille % 10,
-                 now->census.stamp.stability == CENSUS_CHANGED ? "; sockets moved meanwhile" : "");
+                 now->census.stamp.stability != CENSUS_CHANGED ? ""
+                 : drawing->canvas->columns < WIDE_COLUMNS     ? "; it moved"
+                                                               : "; sockets moved meanwhile");
 }
 
 static uint64_t state_count(const struct sample *now, enum tcp_state state)
@@ -479,12 +481,13 @@ static void draw_help(const struct drawing *drawing)
         "",
         "now         sockets in the state, as old as the census is",
         "in/s out/s  entries and exits a second; - where the kernel does not tell",
-        "oldest      the oldest socket's time in the state, as of the last walk over owners",
-        "census      a full count of all sockets, as often as --budget allows",
-        "TIME_WAIT   live: the kernel's own count of the moment; lasting: as measured from",
-        "            what was made and what ended; forecast: rate times lifetime",
-        "queued      connections that the program has not accepted yet; above the backlog",
-        "            the kernel drops what comes",
+        "oldest      the oldest socket's time in the state, by the last walk",
+        "census      a full count of all sockets, as often as --budget allows;",
+        "            it moved: sockets came or went while it was taken",
+        "TIME_WAIT   the kernel's own count of the moment",
+        "forecast    rate times lifetime, as measured from what was made and ended",
+        "queued      connections that wait to be accepted; above the backlog the",
+        "            kernel drops what comes",
     };
     for (int i = 0; i < (int)(sizeof(lines) / sizeof(lines[0])); i++) {
         canvas_print(drawing->canvas, place(i + 2, 2, 0, CANVAS_PLAIN), "%s", lines[i]);

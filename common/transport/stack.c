@@ -215,8 +215,7 @@ static void handle_event(struct stack_engine *engine, const struct fws_event *ev
     }
 }
 
-/* Takes what the host has to tell, in a turn's bounds; what accepting brings up too. */
-static void handle_events(struct stack_engine *engine)
+void stack_handle_events(struct stack_engine *engine)
 {
     struct fws_event events[STACK_EVENTS_PER_POLL];
     size_t total = 0;
@@ -301,7 +300,7 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
     if (engine->config.acks_apart) {
         stack_pump_send(engine, now_ns);
     }
-    handle_events(engine);
+    stack_handle_events(engine);
     run_queue(engine);
     stack_pump_send(engine, now_ns);
     return rc;

@@ -176,7 +176,7 @@ static int board_run(struct census *census, const struct census_request *request
         stack_board_read(own->board, &own->totals);
         result->v4 = own->totals.counts;
         result->total = own->totals.counts;
-        result->stamp.rows = own->totals.workers;
+        result->stamp.rows = tcp_state_total(&own->totals.counts);
         result->stamp.passes = 1;
     }
     return rc;

@@ -131,8 +131,8 @@ static void conn_conclude(struct stack_engine *engine, struct stack_conn *conn, 
 
 void stack_conn_reset(struct stack_engine *engine, fws_handle tcp)
 {
-    (void)fws_abort(engine->host, tcp);
-    if (++engine->resets >= STACK_RESETS_PER_SEND) {
+    engine->resets[engine->reset_count++] = tcp;
+    if (engine->reset_count == STACK_RESETS_PER_SEND) {
         stack_pump_send(engine, clock_now_ns());
     }
 }

@@ -128,11 +128,12 @@ struct stack_engine {
     struct stack_conn *running; /* it is on no list, and needs none */
     uint64_t retry_ns;          /* when to try again what ran short; CLOCK_NEVER: nothing did */
     uint64_t link_retry_ns;     /* when to ask a full link again; CLOCK_NEVER: it was not full */
-    uint32_t resets;            /* since the last send */
+    uint32_t reset_count;       /* of `resets` */
     uint32_t spin_left;         /* turns that do not wait */
-    bool accept_paused;         /* until a connection closes, or retry_ns */
-    bool events_left;           /* the last turn did not take all of the host's events */
-    bool turn_worked;           /* something came or was done in this turn */
+    fws_handle resets[STACK_RESETS_PER_SEND]; /* to be aborted when what they sent has left */
+    bool accept_paused;                       /* until a connection closes, or retry_ns */
+    bool events_left; /* the last turn did not take all of the host's events */
+    bool turn_worked; /* something came or was done in this turn */
     int wake_fd;
     int promiscuous_fd; /* -1: none */
     int lock_fd;        /* -1: none */
@@ -193,6 +194,10 @@ void stack_pump_send(struct stack_engine *engine, uint64_t now_ns);
 int stack_pump_wait(struct stack_engine *engine, uint64_t until_ns, uint64_t now_ns);
 
 /* stack.c */
+
+/* Takes what the host has to tell, in a turn's bounds, and what accepting brings up, and runs the
+ * connections concerned. */
+void stack_handle_events(struct stack_engine *engine);
 
 /* Has a connection run in this poll or the next, unless it is being run or is listed already. */
 void stack_conn_enqueue(struct stack_engine *engine, struct stack_conn *conn);

@@ -252,8 +252,7 @@ int transport_stack_options_make(struct transport_stack_settings *settings,
     struct transport_stack_config *config = &settings->config;
     int rc = check_given(options, workers, failure);
     if (rc == 0) {
-        rc = name_option(link_parse(options->link, &config->link, &config->interface, failure),
-                         "--link", failure);
+        rc = link_parse(options->link, &config->link, &config->interface, failure);
     }
     rc = rc != 0 ? rc : check_workers(config, workers, failure);
     rc = rc != 0 ? rc : make_addresses(config, options, failure);

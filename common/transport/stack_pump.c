@@ -1,6 +1,7 @@
 /* The stack engine's pump: frames from the link to the host, packets from the host to the link, and
  * waiting for either. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "transport/stack_engine.h"
@@ -11,24 +12,60 @@ void stack_pump_advance(struct stack_engine *engine, uint64_t now_ns)
     fws_advance(engine->host, now_ns);
 }
 
-/* Hands a batch of frames to the host. */
-static void input_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count)
+/* Tells whether a packet, from its IPv4 header on, is a segment with RST. What is malformed is not
+ * ours to tell. */
+static bool is_reset(const uint8_t *data, size_t bytes)
 {
+    size_t header_bytes = (size_t)(data[0] & 15u) * 4;
+    bool is_first = ((data[6] & 0x1fu) | data[7]) == 0; /* of its fragments, or whole */
+    return data[9] == IPPROTO_TCP && is_first && bytes > header_bytes + 13 &&
+           (data[header_bytes + 13] & WIRE_RST) != 0;
+}
+
+/* A batch as the host gets it. */
+struct batch {
     struct fws_packet packets[LINK_BATCH_MAX];
-    size_t packet_count = 0;
+    struct fws_packet resets[LINK_BATCH_MAX];
+    size_t packet_count;
+    size_t reset_count;
+};
+
+static void sort_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count,
+                        struct batch *batch)
+{
+    batch->packet_count = batch->reset_count = 0;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *data;
         size_t bytes;
-        if (ether_input(&engine->ether, frames[i].data, frames[i].bytes, &data, &bytes)) {
-            packets[packet_count++] = (struct fws_packet){
-                .data = data,
-                .bytes = (uint32_t)bytes,
-                .flags = (frames[i].flags & LINK_CHECKSUM_DONE) != 0 ? FWS_CHECKSUM_DONE : 0,
-            };
+        if (!ether_input(&engine->ether, frames[i].data, frames[i].bytes, &data, &bytes)) {
+            continue;
+        }
+        struct fws_packet packet = {
+            .data = data,
+            .bytes = (uint32_t)bytes,
+            .flags = (frames[i].flags & LINK_CHECKSUM_DONE) != 0 ? FWS_CHECKSUM_DONE : 0,
+        };
+        if (bytes >= WIRE_IPV4_BYTES && is_reset(data, bytes)) {
+            batch->resets[batch->reset_count++] = packet;
+        } else {
+            batch->packets[batch->packet_count++] = packet;
         }
     }
-    if (packet_count > 0) {
-        fws_input(engine->host, packets, packet_count);
+}
+
+/* Hands a batch of frames to the host. An RST throws away what its connection has not read, as RFC
+ * 9293 asks, and would do so to data that came in the same batch: so the connections read first,
+ * which in the kernel keep their data through a reset. */
+static void input_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count)
+{
+    struct batch batch;
+    sort_frames(engine, frames, count, &batch);
+    if (batch.packet_count > 0) {
+        fws_input(engine->host, batch.packets, batch.packet_count);
+    }
+    if (batch.reset_count > 0) {
+        stack_handle_events(engine);
+        fws_input(engine->host, batch.resets, batch.reset_count);
     }
 }
 
@@ -83,13 +120,12 @@ static bool has_output(const struct stack_engine *engine, uint64_t now_ns)
     return engine->ether.due.count > 0 || fws_next_deadline(engine->host) <= now_ns;
 }
 
-void stack_pump_send(struct stack_engine *engine, uint64_t now_ns)
+/* Hands to the link what is due, as far as it has room. */
+static void send_due(struct stack_engine *engine, uint64_t now_ns)
 {
     struct link_slot slots[STACK_SLOTS_PER_RESERVE];
     size_t room = STACK_SLOTS_PER_RESERVE;
     size_t filled = room;
-    engine->link_retry_ns = CLOCK_NEVER;
-    engine->resets = 0;
     while (filled == room && has_output(engine, now_ns)) {
         room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
         if (room == 0 && link_flush(engine->link, now_ns) == 0) {
@@ -103,6 +139,26 @@ void stack_pump_send(struct stack_engine *engine, uint64_t now_ns)
         filled = fill_slots(engine, slots, room);
         link_send(engine->link, now_ns, slots, filled);
         engine->turn_worked |= filled > 0;
+    }
+}
+
+/* Resets what was closed that way since the last send. An abort drops what has not left, where the
+ * kernel's linger 0 resets behind what its send put on the wire: so these wait for their data. */
+static void abort_resets(struct stack_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->reset_count; i++) {
+        (void)fws_abort(engine->host, engine->resets[i]);
+    }
+    engine->reset_count = 0;
+}
+
+void stack_pump_send(struct stack_engine *engine, uint64_t now_ns)
+{
+    engine->link_retry_ns = CLOCK_NEVER;
+    send_due(engine, now_ns);
+    if (engine->reset_count > 0) {
+        abort_resets(engine);
+        send_due(engine, now_ns);
     }
     /* What could not leave stays in the link, which counts why and says when to try again. */
     (void)link_flush(engine->link, now_ns);

@@ -1,130 +1,100 @@
-"""A cable: the test's own network namespace, another one, and a veth pair between them.
+"""A cable between two network namespaces: the test's own with veth0, and another with veth1.
 
-Here the kernel has an address and runs the peers that are not ours; there lives the stack, on an
-address that the kernel lacks. Nothing has a name on the host: the other namespace goes with its
-last descriptor and process.
+The namespaces are held by descriptors alone, so nothing is left of them however a test ends.
+Either end of a run may be the stack or the kernel: the client's address is 10.9.0.2 (and on), the
+server's 10.9.0.1.
 """
 import ctypes
 import os
-import re
-import socket
-import struct
 import subprocess
+import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 from harness import CLONE_NEWNET, libc, set_loopback_up
 
-HERE, THERE = "here0", "there0"  # the interfaces
-KERNEL = "10.9.0.3"
-STACK = "10.9.0.1"  # a server, there
-CLIENT = "10.9.0.2"  # a client of the stack's, here
-PREFIX = 24
-OFFLOADS = ("tx", "rx", "sg", "tso", "gso", "gro")
-ETH_P_ALL, ETH_P_ARP = 0x0003, 0x0806
-SO_ATTACH_FILTER = 26
+CLIENT, SERVER, BITS = "10.9.0.2", "10.9.0.1", 24
+CLIENTS = "10.9.0.2-10.9.0.9"
+PORT = 7000
+TARGET = f"{SERVER}:{PORT}"
 
 
-def command(*words, text=None):
-    done = subprocess.run([str(word) for word in words], input=text, capture_output=True, text=True,
-                          check=False, timeout=60)
-    assert done.returncode == 0, f"{' '.join(str(word) for word in words)}: {done.stderr}"
-    return done.stdout
+def enter(netns):
+    if libc.setns(netns, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
-def stack_options(where, address, *more):
-    """What puts a program of ours on the stack at one end of the cable."""
-    return ["--engine", "stack", "--link", f"packet:{where}", "--address", f"{address}/{PREFIX}",
-            *more]
+def make_namespace():
+    """Returns the descriptor of a new network namespace, made by a thread that ends at once."""
+    made = []
+
+    def make():
+        if libc.unshare(CLONE_NEWNET) != 0:
+            made.append(OSError(ctypes.get_errno(), "unshare"))
+            return
+        set_loopback_up()
+        made.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, timeout=30)
 
 
 class Cable:
-    """Lays the cable from the calling thread's namespace, which has to be one of the test's own."""
+    """The other namespace and the veth pair; closed with the stage."""
 
-    def __init__(self, offloads=True, kernel_here=True):
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        assert libc.unshare(CLONE_NEWNET) == 0
-        self.home, self.far = home, os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        set_loopback_up()
-        assert libc.setns(home, CLONE_NEWNET) == 0
-        command("ip", "link", "add", "name", HERE, "type", "veth", "peer", "name", THERE, "netns",
-                f"/proc/{os.getpid()}/fd/{self.far}")
-        self.set_up(HERE, offloads)
+    def __init__(self, stage, mtu=1500):
+        self.stage = stage
+        self.netns = make_namespace()
+        stage.also_close(self)
+        there = f"/proc/{os.getpid()}/fd/{self.netns}"
+        ip("link", "add", "veth0", "mtu", str(mtu), "type", "veth", "peer", "name", "veth1", "mtu",
+           str(mtu), "netns", there)
+        ip("link", "set", "veth0", "up")
         with self.there():
-            self.set_up(THERE, offloads)
-        if kernel_here:
-            command("ip", "address", "add", f"{KERNEL}/{PREFIX}", "dev", HERE)
-
-    def set_up(self, link, offloads):
-        if not offloads:
-            for name in OFFLOADS:
-                command("ethtool", "-K", link, name, "off")
-        # Without IPv6 nothing but TCP and ARP is on the cable.
-        path = Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6")
-        if path.exists():
-            path.write_text("1\n", encoding="ascii")
-        command("ip", "link", "set", link, "up")
+            ip("link", "set", "veth1", "up")
 
     @contextmanager
     def there(self):
-        """The calling thread, and what it starts, is in the other namespace meanwhile."""
-        assert libc.setns(self.far, CLONE_NEWNET) == 0
+        """Has this thread be in the other namespace."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        enter(self.netns)
         try:
-            yield self
+            yield
         finally:
-            assert libc.setns(self.home, CLONE_NEWNET) == 0
-
-    def lose(self, per_mille):
-        """Has the kernel here lose so many of a thousand TCP frames, each way."""
-        rule = (f"ip protocol tcp numgen random mod 1000 < {per_mille} counter drop;")
-        command("nft", "-f", "-", text=f"""
-            table netdev loss {{
-                chain come {{ type filter hook ingress device {HERE} priority 0; {rule} }}
-                chain go {{ type filter hook egress device {HERE} priority 0; {rule} }}
-            }}""")
-
-    def lost(self):
-        """How many frames were lost so far: (on the way here, on the way there)."""
-        found = re.findall(r"counter packets (\d+)", command("nft", "list", "table", "netdev", "loss"))
-        return tuple(int(number) for number in found)
+            enter(home)
+            os.close(home)
 
     def close(self):
-        os.close(self.far)
-        os.close(self.home)
+        os.close(self.netns)
 
+    def server(self, engine, *arguments, cpus="0", **options):
+        """finwait-server at the far end; `engine` is "stack" or one of the kernel's."""
+        if engine == "stack":
+            return self.stage.server("--link", "packet:veth1", "--address", f"{SERVER}/{BITS}",
+                                     "--cpus", cpus, *arguments, engine=engine, listen=(),
+                                     netns=self.netns, **options)
+        with self.there():
+            ip("addr", "add", f"{SERVER}/{BITS}", "dev", "veth1")
+        return self.stage.server("--cpus", cpus, *arguments, engine=engine, listen=(TARGET,),
+                                 netns=self.netns, **options)
 
-def frames(link=HERE):
-    """Frames that the interface has carried, in both directions, by its own counters."""
-    shown = command("ip", "-s", "-j", "link", "show", "dev", link)
-    counted = re.findall(r'"packets":\s*(\d+)', shown)
-    assert len(counted) == 2, shown
-    return sum(int(number) for number in counted)
+    def start_loadgen(self, engine, *arguments, cpus="0", addresses=CLIENTS, **options):
+        """finwait-loadgen at the near end."""
+        options.setdefault("target", TARGET)
+        if engine == "stack":
+            return self.stage.start_loadgen(
+                "--link", "packet:veth0", "--address", f"{addresses}/{BITS}", "--cpus", cpus,
+                *arguments, engine=engine, **options)
+        ip("addr", "add", f"{CLIENT}/{BITS}", "dev", "veth0")
+        return self.stage.start_loadgen("--cpus", cpus, *arguments, engine=engine, **options)
 
-
-class ArpCount:
-    """Counts the ARP frames on an interface, both ways, from here on."""
-
-    def __init__(self, link=HERE):
-        # Only a socket for all protocols sees what leaves too; its filter passes ARP alone.
-        load_half, jump_if_equal, give = 0x28, 0x15, 0x06
-        code = b"".join(struct.pack("HBBI", *step) for step in (
-            (load_half, 0, 0, 12), (jump_if_equal, 0, 1, ETH_P_ARP), (give, 0, 0, 256), (give, 0, 0, 0)))
-        steps = ctypes.create_string_buffer(code, len(code))
-        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                             struct.pack("HP", 4, ctypes.addressof(steps)))
-        self.sock.bind((link, ETH_P_ALL))
-        self.sock.setblocking(False)
-
-    def read(self):
-        """How many there were since the last time."""
-        count = 0
-        while True:
-            try:
-                self.sock.recv(256)
-            except BlockingIOError:
-                return count
-            count += 1
-
-    def close(self):
-        self.sock.close()
+    def loadgen(self, engine, *arguments, code=0, seconds=90.0, may_be_late=False, **options):
+        run = self.start_loadgen(engine, *arguments, **options)
+        return run.finish(code, seconds, may_be_late)

@@ -4,8 +4,8 @@ import signal
 import subprocess
 from collections import Counter
 
-from cable import CLIENT, HERE, STACK, THERE, stack_options
 from harness import wait_until
+from proof import THERE
 
 SNAP_BYTES = 256  # the largest frame of a connection that echoes 64 B is 130
 BUFFER_MIB = 64
@@ -83,10 +83,9 @@ def capture_row(stage, cable, row, count, *client_options):
     closer, close = row
     with cable.there():
         capture = Capture(stage, THERE)
-        server = stage.server(*stack_options(THERE, STACK), *closing_options(closer, close),
-                              listen=(f"{STACK}:7000",))
-    result = stage.loadgen(*stack_options(HERE, CLIENT), "--count", str(count), "--closer", closer,
-                           "--close", close, *client_options, target=server.address)
+    server = cable.serve(*closing_options(closer, close))
+    result = cable.load_here(server, "--count", str(count), "--closer", closer, "--close", close,
+                             *client_options)
     served = server.stop()
     captured = capture.stop()
     findings = Findings(capture.path)

@@ -89,7 +89,8 @@ def first_cpu():
 class Process:
     """A program with its output in files, so that nothing blocks on a full pipe."""
 
-    def __init__(self, command, folder, *, nofile=None, without_io_uring=False, stdin=None):
+    def __init__(self, command, folder, *, nofile=None, without_io_uring=False, netns=None,
+                 stdin=None):
         self.command = [str(word) for word in command]
         self.name = Path(self.command[0]).name
         handle, self.stdout_path = tempfile.mkstemp(".out", self.name, folder)
@@ -98,7 +99,7 @@ class Process:
             with os.fdopen(handle, "wb") as err:
                 self.process = subprocess.Popen(
                     self.command, stdin=stdin or subprocess.DEVNULL, stdout=out, stderr=err,
-                    preexec_fn=preparation(nofile, without_io_uring))
+                    preexec_fn=preparation(nofile, without_io_uring, netns))
         self.pid = self.process.pid
 
     @property
@@ -148,14 +149,16 @@ class Process:
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
 
-def preparation(nofile, without_io_uring):
+def preparation(nofile, without_io_uring, netns):
     """What a child does to itself before it becomes the program."""
     def prepare():
+        if netns is not None and libc.setns(netns, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
         if nofile is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
         if without_io_uring:
             forbid_io_uring()
-    return prepare if nofile is not None or without_io_uring else None
+    return prepare if nofile is not None or without_io_uring or netns is not None else None
 
 
 class SockFprog(ctypes.Structure):

@@ -99,6 +99,7 @@ def test_prometheus_scrapes_a_run_and_answers_what_the_run_says(stage):
     prometheus = Prometheus(stage)
     server = stage.server("--metrics", SERVER_AT, "--cpus", first_cpu())
     stat = start_stat(stage, "--port", str(server.port))
+    scrape(STAT_AT)  # it listens before it counts, and answers only then
     client = stage.loadgen("--rate", "200/s", "--duration", "6s", target=server.address,
                            may_be_late=True)
     prometheus.wait_for('up{job="stat"}', 1)
@@ -108,6 +109,11 @@ def test_prometheus_scrapes_a_run_and_answers_what_the_run_says(stage):
     prometheus.wait_for("finwait_server_open_connections", 0)
     prometheus.wait_for("finwait_server_connection_lifetime_seconds_count", completed)
     prometheus.wait_for('finwait_server_connection_lifetime_seconds_bucket{le="+Inf"}', completed)
+    if "finwait_tcp_transitions" in scrape(STAT_AT)[1]:
+        of_state = '{state="syn_received"}'
+        prometheus.wait_for(f"finwait_tcp_state_duration_seconds_count{of_state}", completed)
+        prometheus.wait_for('finwait_tcp_transitions_total{from="syn_received",to="established"}',
+                            completed)
     median = prometheus.query(
         "histogram_quantile(0.5, finwait_server_connection_lifetime_seconds_bucket)")
     assert 1e-6 < median < 1

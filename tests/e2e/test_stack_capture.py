@@ -2,10 +2,10 @@
 conversations, and nothing odd. tests/long stack_capture does the same with 10,000 a row."""
 import pytest
 
-from cable import Cable
 from capture import capture_row, check_row
 from harness import CLOSES
 from probe import CLOSERS
+from proof import ProofCable
 
 COUNT = 300
 
@@ -13,6 +13,6 @@ COUNT = 300
 @pytest.mark.parametrize("close", CLOSES)
 @pytest.mark.parametrize("closer", CLOSERS)
 def test_tshark_finds_nothing_wrong(stage, closer, close):
-    cable = stage.also_close(Cable(kernel_here=False))
+    cable = ProofCable(stage, kernel_here=False)
     outcome = capture_row(stage, cable, (closer, close), COUNT)
     assert not check_row((closer, close), COUNT, outcome)

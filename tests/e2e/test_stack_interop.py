@@ -6,30 +6,14 @@ import pytest
 
 import bulk
 import peers
-from cable import CLIENT, HERE, KERNEL, STACK, THERE, ArpCount, Cable, frames, stack_options
+from cable import SERVER as STACK
 from harness import wait_until
 from kernel import count_states
+from proof import KERNEL, ArpCount, ProofCable, frames
 from test_server_peers import PAGE, TEXT, counter
 
 PORT = 7000
 OFFLOADS = pytest.mark.parametrize("offloads", (True, False), ids=("offloads", "no-offloads"))
-
-
-def lay(stage, **options):
-    return stage.also_close(Cable(**options))
-
-
-def serve(stage, cable, *arguments, port=PORT, address=STACK):
-    """Our server, on the stack, at the far end."""
-    with cable.there():
-        return stage.server(*stack_options(THERE, address), *arguments,
-                            listen=(f"{address}:{port}",))
-
-
-def load(stage, cable, target, *arguments, **options):
-    """Our load generator, on the stack, at the far end."""
-    with cable.there():
-        return stage.loadgen(*stack_options(THERE, CLIENT), *arguments, target=target, **options)
 
 
 def stack_counter(result, name):
@@ -46,7 +30,7 @@ def check_checksums(result):
 
 @OFFLOADS
 def test_nc_and_ncat_and_socat_get_all_back(stage, offloads):
-    server = serve(stage, lay(stage, offloads=offloads))
+    server = ProofCable(stage, offloads=offloads).serve()
     tools = (["nc", "-N", STACK, str(PORT)], ["ncat", STACK, str(PORT)],
              ["socat", "-t", "10", "-", f"TCP:{server.address}"])
     for command in tools:
@@ -60,10 +44,10 @@ def test_nc_and_ncat_and_socat_get_all_back(stage, offloads):
 
 @OFFLOADS
 def test_curl_gets_the_file_and_without_one_its_own_request(stage, offloads):
-    cable = lay(stage, offloads=offloads)
+    cable = ProofCable(stage, offloads=offloads)
     page = stage.file("page.http", PAGE)
-    server = serve(stage, cable, "--respond", page, "--closes-after", "1echo")
-    echo = serve(stage, cable, "--closes-after", "1echo", address="10.9.0.9")
+    server = cable.serve("--respond", page, "--closes-after", "1echo")
+    echo = cable.serve("--closes-after", "1echo", address="10.9.0.9")
     url = f"http://{server.address}/"
     done = stage.run("curl", "-sS", "--noproxy", "*", url, url)
     assert (done.returncode, done.stdout) == (0, "hello\nhello\n"), done.stderr
@@ -75,11 +59,11 @@ def test_curl_gets_the_file_and_without_one_its_own_request(stage, offloads):
 
 @OFFLOADS
 def test_wrk_finds_no_error_whether_connections_are_kept_or_not(stage, offloads):
-    cable = lay(stage, offloads=offloads)
-    kept = serve(stage, cable, "--respond",
-                 stage.file("kept.http", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"))
-    short = serve(stage, cable, "--respond", stage.file("page.http", PAGE), "--closes-after", "1echo",
-                  address="10.9.0.9")
+    cable = ProofCable(stage, offloads=offloads)
+    answer = stage.file("kept.http", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+    kept = cable.serve("--respond", answer)
+    short = cable.serve("--respond", stage.file("page.http", PAGE), "--closes-after", "1echo",
+                        address="10.9.0.9")
     for server, header in ((kept, "Connection: keep-alive"), (short, "Connection: close")):
         done = stage.run("wrk", "-t1", "-c8", "-d1s", "-H", header, f"http://{server.address}/")
         assert done.returncode == 0, done.stderr
@@ -95,10 +79,10 @@ def test_wrk_finds_no_error_whether_connections_are_kept_or_not(stage, offloads)
 @OFFLOADS
 @pytest.mark.parametrize("close", ("fin", "close", "half", "rst", "fin-no-timewait"))
 def test_our_client_closes_in_each_way_against_a_server_of_the_kernel_s(stage, offloads, close):
-    cable = lay(stage, offloads=offloads)
+    cable = ProofCable(stage, offloads=offloads)
     peer = stage.also_close(peers.Peer(peers.echo, KERNEL))
-    result = load(stage, cable, peer.target, "--count", "200", "--close", close, "--echoes", "3",
-                  "--payload", "5000")
+    result = cable.load(peer.target, "--count", "200", "--close", close, "--echoes", "3",
+                        "--payload", "5000")
     assert (result["completed"], result["failed"]) == (200, 0)
     assert peer.accepted == 200
     check_checksums(result)
@@ -106,20 +90,20 @@ def test_our_client_closes_in_each_way_against_a_server_of_the_kernel_s(stage, o
 
 @OFFLOADS
 def test_our_client_against_socat_and_ncat(stage, offloads):
-    cable = lay(stage, offloads=offloads)
+    cable = ProofCable(stage, offloads=offloads)
     for port, command in ((PORT, ["socat", f"TCP-LISTEN:{PORT},fork,reuseaddr,backlog=64", "EXEC:cat"]),
                           (PORT + 1, ["ncat", "-l", "-k", "-m", "200", "-c", "cat", KERNEL,
                                       str(PORT + 1)])):
         stage.spawn(*command)
         wait_until(lambda port=port: count_states(port)["LISTEN"], f"a listener on port {port}")
-        result = load(stage, cable, f"{KERNEL}:{port}", "--count", "20", "--in-flight", "4")
+        result = cable.load(f"{KERNEL}:{port}", "--count", "20", "--in-flight", "4")
         assert (result["completed"], result["failed"]) == (20, 0), command
         check_checksums(result)
 
 
 @OFFLOADS
 def test_64_mib_through_the_stack_s_echo_come_back_whole(stage, offloads):
-    server = serve(stage, lay(stage, offloads=offloads))
+    server = ProofCable(stage, offloads=offloads).serve()
     with server.connect() as sock:
         assert bulk.through_echo(sock, 64 << 20)[:2] == (64 << 20, True)
     result = server.stop()
@@ -130,10 +114,10 @@ def test_64_mib_through_the_stack_s_echo_come_back_whole(stage, offloads):
 @OFFLOADS
 def test_64_mib_of_our_client_s_come_back_whole_from_a_kernel_s_echo(stage, offloads):
     """The load generator verifies every byte itself."""
-    cable = lay(stage, offloads=offloads)
+    cable = ProofCable(stage, offloads=offloads)
     peer = stage.also_close(peers.Peer(peers.echo, KERNEL))
-    result = load(stage, cable, peer.target, "--count", "1", "--payload", "1MiB", "--echoes", "64",
-                  "--timeout", "60s")
+    result = cable.load(peer.target, "--count", "1", "--payload", "1MiB", "--echoes", "64",
+                        "--timeout", "60s")
     assert (result["completed"], result["failed"]) == (1, 0)
     check_checksums(result)
 
@@ -144,8 +128,8 @@ LOSSES = ((10, 8 << 20, 300), (100, 256 << 10, 300))
 
 @pytest.mark.parametrize("per_mille, size, count", LOSSES, ids=("1-percent", "10-percent"))
 def test_losses_make_a_server_on_the_stack_slower_and_nothing_wrong(stage, per_mille, size, count):
-    cable = lay(stage, offloads=False)
-    server = serve(stage, cable)
+    cable = ProofCable(stage, offloads=False)
+    server = cable.serve()
     cable.lose(per_mille)
     with server.connect() as sock:
         assert bulk.through_echo(sock, size)[:2] == (size, True)
@@ -159,24 +143,23 @@ def test_losses_make_a_server_on_the_stack_slower_and_nothing_wrong(stage, per_m
 
 @pytest.mark.parametrize("per_mille, size, count", LOSSES, ids=("1-percent", "10-percent"))
 def test_losses_make_a_client_on_the_stack_slower_and_nothing_wrong(stage, per_mille, size, count):
-    cable = lay(stage, offloads=False)
+    cable = ProofCable(stage, offloads=False)
     peer = stage.also_close(peers.Peer(peers.echo, KERNEL))
     cable.lose(per_mille)
-    result = load(stage, cable, peer.target, "--count", "1", "--payload", "128KiB", "--echoes",
-                  str(size // (128 << 10)), "--timeout", "60s")
+    result = cable.load(peer.target, "--count", "1", "--payload", "128KiB", "--echoes",
+                        str(size // (128 << 10)), "--timeout", "60s")
     assert (result["completed"], result["failed"]) == (1, 0)
-    result = load(stage, cable, peer.target, "--count", str(count), "--timeout", "60s")
+    result = cable.load(peer.target, "--count", str(count), "--timeout", "60s")
     assert (result["completed"], result["failed"]) == (count, 0)
     assert min(cable.lost()) > 0 and stack_counter(result, "segments_resent") > 0
 
 
 def test_a_connection_takes_seven_segments_by_the_interface_s_own_counters(stage):
     """Connect, one echo and close by FIN, stack to stack."""
-    cable = lay(stage, kernel_here=False)
-    server = serve(stage, cable)
+    cable = ProofCable(stage, kernel_here=False)
+    server = cable.serve()
     arps, start = stage.also_close(ArpCount()), frames()
-    result = stage.loadgen(*stack_options(HERE, CLIENT), "--count", "500", "--in-flight", "4",
-                           target=server.address)
+    result = cable.load_here(server, "--count", "500", "--in-flight", "4")
     assert (result["completed"], result["failed"]) == (500, 0)
     assert frames() - start - arps.read() == 7 * 500
     assert result["segments_per_conn"] == pytest.approx(7, abs=0.01)  # our own word

@@ -202,6 +202,102 @@ static void automatic_ports_need_no_sources(void **state)
     plan_destroy(&plan);
 }
 
+#define STACK "--engine stack --link packet:veth0 --address 10.9.0.2/24 --cpus 0 "
+
+static void what_the_stack_cannot_have_gets_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *part;
+    } cases[] = {
+        {"--target 10.9.0.1:1 --link packet:veth0", "--engine stack"},
+        {"--target 10.9.0.1:1 --engine epoll --linger-time-wait", "--linger-time-wait"},
+        {"--target 10.9.0.1:1 --engine stack", "--link"},
+        {"--target 10.9.0.1:1 --engine stack --link packet:veth0", "--address"},
+        {"--target 10.9.0.1:1 --engine stack --link veth0 --address 10.9.0.2/24", "packet:veth0"},
+        {"--target 10.9.0.1:1 --engine stack --link packet:v --address 10.9.0.2", "10.9.0.2/24"},
+        {"--target 10.9.0.1:1 --engine stack --link packet:v --address 10.9.0.2/0", "prefix"},
+        {"--target 10.9.0.1:1 --engine stack --link packet:v --address fd00::2/64", "IPv4 only"},
+        {"--target 10.9.0.1:1 --engine stack --link packet:v --address 10.9.0.255/24", "broadcast"},
+        {"--target 10.9.0.1:1 --mac 1:2:3 " STACK, "--mac 1:2:3"},
+        {"--target 10.9.0.1:1 --mac 02:00:00:00:00:1x " STACK, "--mac"},
+        {"--target 10.9.0.1:1 --mac 03:00:00:00:00:01 " STACK, "unicast"},
+        {"--target 10.9.0.1:1 --gateway 10.9.1.1 " STACK, "10.9.1.1"},
+        {"--target 10.9.0.1:1 --gateway 10.9.0.2 " STACK, "gateway 10.9.0.2"},
+        {"--target 10.9.1.1:1 " STACK, "--gateway"},
+        {"--target 10.9.0.2:1 " STACK, "own address"},
+        {"--target [fd00::1]:1 " STACK, "IPv4 only"},
+        {"--target 10.9.0.1:1 --fastopen " STACK, "--fastopen"},
+        {"--target 10.9.0.1:1 --without-feature direct " STACK, "--without-feature"},
+        {"--target 10.9.0.1:1 --states-method bpf " STACK, "--states-method"},
+        {"--target 10.9.0.1:1 --ports kernel " STACK, "--ports kernel"},
+        {"--target 10.9.0.1:1 --sources 10.9.0.3 " STACK, "--sources 10.9.0.3"},
+        {"--target 10.9.0.1:1 --faults loss=101% " STACK, "101%"},
+        {"--target 10.9.0.1:1 --faults loss=1%,,delay=1ms " STACK, "WHAT=N"},
+        {"--target 10.9.0.1:1 --faults mood=1% " STACK, "mood"},
+        {"--target 10.9.0.1:1 --faults delay=5 " STACK, "delay=5"},
+        {"--target 10.9.0.1:1 --syn-cookies maybe " STACK, "maybe"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan plan;
+        struct failure failure;
+        assert_true(make(&plan, cases[i].line, &failure) < 0);
+        if (strstr(failure.text, cases[i].part) == NULL) {
+            fail_msg("%s: \"%s\" does not name %s", cases[i].line, failure.text, cases[i].part);
+        }
+        assert_null(strchr(failure.text, '\n'));
+    }
+}
+
+static void the_stacks_options_become_its_configuration(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    const char *line =
+        "--target 10.9.0.1:1 --engine stack --link packet:veth0 --address 10.9.0.2-10.9.0.9/24 "
+        "--mac 02:00:00:00:00:0a --time-wait 0 --linger-time-wait --cpus 0 "
+        "--faults loss=1%,delay=5ms,reordering=0.5,seed=9";
+    assert_int_equal(make(&plan, line, &failure), 0);
+    struct transport_stack_config config =
+        transport_stack_config_of(&plan.stack, 0, 1, LINK_STEER_LOCAL_PORT);
+    assert_int_equal(config.link, LINK_PACKET);
+    assert_int_equal(config.prefix_bits, 24);
+    assert_int_equal(config.mac[5], 10);
+    assert_int_equal(config.time_wait_ns, 1); /* 0 would be the default */
+    assert_true(plan.stack.linger);
+    assert_float_equal(config.faults->loss, 0.01, 1e-9);
+    assert_float_equal(config.faults->reordering, 0.5, 1e-9);
+    assert_int_equal(config.faults->delay_ns, 5 * NS_PER_MS);
+    assert_int_equal(config.faults->seed, 9);
+    /* Sources are the addresses, and segments are as few as can be unless asked for. */
+    assert_int_equal(plan.sources.address_count, 8);
+    assert_false(config.acks_apart);
+    assert_true(plan.conn_options.quickack_off);
+    plan_destroy(&plan);
+    assert_int_equal(make(&plan, "--target 10.9.0.1:1 --quickack on " STACK, &failure), 0);
+    assert_true(plan.stack.config.acks_apart && !plan.conn_options.quickack_off);
+    plan_destroy(&plan);
+}
+
+static void a_routed_range_has_one_address_on_the_link(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct failure failure;
+    const char *line = "--target 10.9.0.1:1 --engine stack --link packet:veth0 --cpus 0 "
+                       "--address 10.200.0.0/16 --link-address 10.9.0.2/24 "
+                       "--sources 10.200.1.0/24";
+    assert_int_equal(make(&plan, line, &failure), 0);
+    assert_int_equal(plan.sources.address_count, 256);
+    assert_int_equal(plan.stack.config.link_address.bytes[3], 2);
+    assert_int_equal(ip_range_count(&plan.stack.config.addresses), 65536);
+    plan_destroy(&plan);
+}
+
+#undef STACK
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +308,9 @@ int main(void)
         cmocka_unit_test(receives_are_pulled_only_where_close_must_find_none),
         cmocka_unit_test(a_drain_of_zero_is_not_the_default),
         cmocka_unit_test(automatic_ports_need_no_sources),
+        cmocka_unit_test(what_the_stack_cannot_have_gets_one_line),
+        cmocka_unit_test(the_stacks_options_become_its_configuration),
+        cmocka_unit_test(a_routed_range_has_one_address_on_the_link),
     };
     return cmocka_run_group_tests_name("loadgen/options", tests, NULL, NULL);
 }

@@ -153,6 +153,42 @@ static void every_source_port_and_target_meet_once_for_any_split(void **state)
     }
 }
 
+static void by_port_each_share_has_the_ports_of_its_residue_and_all_meet_once(void **state)
+{
+    (void)state;
+    for (uint32_t shares = 1; shares <= 4; shares++) {
+        for (uint16_t ports = 1; ports <= 9; ports++) {
+            struct space space;
+            int *seen = calloc((size_t)256 * 9 * 3, sizeof(*seen));
+            uint64_t count = 0;
+            space_init(&space, 101, (uint16_t)(100 + ports));
+            add_source(&space, "10.0.0.4-10.0.0.6");
+            add_target(&space, "127.0.0.1:1");
+            add_target(&space, "127.0.0.1:2");
+            add_target(&space, "127.0.0.1:3");
+            space.config.shares = shares;
+            space.config.by_port = true;
+            for (uint32_t share = 0; share < shares; share++) {
+                space.config.share = share;
+                struct planner planner = planner_of(&space);
+                struct planner again = planner_of(&space);
+                uint64_t tuple;
+                while (planner_take(&planner, NOW, &tuple)) {
+                    assert_int_equal(planner_flow(&planner, tuple).source.port % shares, share);
+                }
+                count += take_all(&again, &space, seen);
+                planner_destroy(&planner);
+                planner_destroy(&again);
+            }
+            assert_int_equal(count, 3 * ports * 3);
+            for (size_t i = 0; i < (size_t)256 * ports * 3; i++) {
+                assert_int_equal(seen[i], i / (ports * 3u) >= 4 && i / (ports * 3u) <= 6);
+            }
+            free(seen);
+        }
+    }
+}
+
 static void targets_take_turns(void **state)
 {
     (void)state;
@@ -388,6 +424,7 @@ int main(void)
         cmocka_unit_test(ports_run_fastest_then_sources),
         cmocka_unit_test(shares_take_whole_rows_and_divide_what_is_left),
         cmocka_unit_test(every_source_port_and_target_meet_once_for_any_split),
+        cmocka_unit_test(by_port_each_share_has_the_ports_of_its_residue_and_all_meet_once),
         cmocka_unit_test(targets_take_turns),
         cmocka_unit_test(the_address_and_port_of_any_target_are_never_a_source),
         cmocka_unit_test(a_space_of_the_target_alone_is_empty),

@@ -3,11 +3,11 @@
 import sys
 import tempfile
 
-from cable import Cable
 from capture import capture_row, check_row
 from harness import CLOSES, Namespace, Stage
 from longrun import Checks
 from probe import CLOSERS
+from proof import ProofCable
 
 COUNT = 10000
 
@@ -15,13 +15,12 @@ COUNT = 10000
 def show_row(checks, row):
     with Namespace(), tempfile.TemporaryDirectory() as folder:
         stage = Stage(folder)
-        cable = Cable(kernel_here=False)
+        cable = ProofCable(stage, kernel_here=False)
         try:
             outcome = capture_row(stage, cable, row, COUNT, "--in-flight", "16")
             wrong = check_row(row, COUNT, outcome)
         finally:
             stage.close()
-            cable.close()
     findings = outcome[0]
     flags = ", ".join(f"{times} x {words}" for words, times in findings.flags.items()) or "none"
     checks.that(not wrong, f"{row[0]}/{row[1]}: {len(findings.completeness)} conversations, "

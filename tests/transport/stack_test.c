@@ -56,6 +56,26 @@ static void test_with_acks_apart_they_take_the_kernels_ten(void **state)
     pair_close(&pair);
 }
 
+/* As with the kernel's linger 0: what was sent before goes out before the RST, and is read before
+ * it, though both are there at once. */
+static void test_a_reset_overtakes_nothing(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    struct pair_end *client = &pair.ends[PAIR_CLIENT];
+    pair.ends[PAIR_SERVER].close_on[TRANSPORT_SENT] = true;
+    pair.ends[PAIR_SERVER].close_how = TRANSPORT_CLOSE_RST;
+    client->say = "the last words";
+    pair_open(&pair);
+    pair_connect(&pair, 0);
+    PAIR_UNTIL(&pair, client->counts[TRANSPORT_FAILED] > 0);
+    assert_int_equal(client->received_bytes, strlen(client->say));
+    assert_int_equal(client->error, ECONNRESET);
+    assert_int_equal(pair_counter(&pair, PAIR_SERVER, "stack", "resets_sent"), 1);
+    pair_close(&pair);
+}
+
 /* A row of DESIGN.md's table of closes. */
 struct close_row {
     const char *name;
@@ -439,6 +459,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connect_echo_and_close_take_seven_segments),
         cmocka_unit_test(test_with_acks_apart_they_take_the_kernels_ten),
+        cmocka_unit_test(test_a_reset_overtakes_nothing),
         cmocka_unit_test(test_every_way_to_close_leaves_what_the_table_says),
         cmocka_unit_test(test_closes_of_both_that_cross_leave_time_wait_on_both),
         cmocka_unit_test(test_a_reset_after_both_fins_comes_too_late_and_is_counted),
