@@ -10,7 +10,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from cable import BITS, CLIENT, SERVER, Cable
+from cable import BITS, CLIENTS, SERVER, Cable
 
 HERE, THERE = "veth0", "veth1"
 KERNEL = "10.9.0.10"  # the kernel's address here
@@ -59,13 +59,16 @@ class ProofCable(Cable):
     def load(self, target, *arguments, **options):
         """finwait-loadgen on the stack, there."""
         with self.there():
-            return self.stage.loadgen(*stack_options(THERE, CLIENT), *arguments, target=target,
+            return self.stage.loadgen(*stack_options(THERE, CLIENTS), *arguments, target=target,
                                       **options)
 
-    def load_here(self, server, *arguments, **options):
+    def start_load_here(self, server, *arguments, **options):
         """finwait-loadgen on the stack, here."""
-        return self.stage.loadgen(*stack_options(HERE, CLIENT), *arguments, target=server.address,
-                                  **options)
+        return self.stage.start_loadgen(*stack_options(HERE, CLIENTS), *arguments,
+                                        target=server.address, **options)
+
+    def load_here(self, server, *arguments, **options):
+        return self.start_load_here(server, *arguments, **options).finish()
 
     def lose(self, per_mille):
         """Has the kernel here lose so many of a thousand TCP frames, each way."""

@@ -47,7 +47,7 @@ def test_curl_gets_the_file_and_without_one_its_own_request(stage, offloads):
     cable = ProofCable(stage, offloads=offloads)
     page = stage.file("page.http", PAGE)
     server = cable.serve("--respond", page, "--closes-after", "1echo")
-    echo = cable.serve("--closes-after", "1echo", address="10.9.0.9")
+    echo = cable.serve("--closes-after", "1echo", address="10.9.0.20")
     url = f"http://{server.address}/"
     done = stage.run("curl", "-sS", "--noproxy", "*", url, url)
     assert (done.returncode, done.stdout) == (0, "hello\nhello\n"), done.stderr
@@ -63,7 +63,7 @@ def test_wrk_finds_no_error_whether_connections_are_kept_or_not(stage, offloads)
     answer = stage.file("kept.http", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
     kept = cable.serve("--respond", answer)
     short = cable.serve("--respond", stage.file("page.http", PAGE), "--closes-after", "1echo",
-                        address="10.9.0.9")
+                        address="10.9.0.20")
     for server, header in ((kept, "Connection: keep-alive"), (short, "Connection: close")):
         done = stage.run("wrk", "-t1", "-c8", "-d1s", "-H", header, f"http://{server.address}/")
         assert done.returncode == 0, done.stderr
