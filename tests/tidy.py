@@ -43,7 +43,9 @@ BESIDE = {
     "bench/crowd": ["common/base", "common/tcpstat"],
     # The null stack is what stands below a TCP, and no TCP.
     "bench/null": ["common/base", "common/wire", "common/link", "common/report"],
-    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro", "bench/null"],
+    # The flood is canned segments, and no TCP.
+    "bench/flood": ["common/base", "common/wire", "common/link"],
+    "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro", "bench/null", "bench/flood"],
 }
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
