@@ -208,7 +208,7 @@ const struct cli_program stat_program = {
         "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
         "is in tw_live too: the kernel keeps both as one kind of record.\n"
         "\n"
-        "--port, --address and the like take several values, by giving them more than once.\n"
+        "--port, --address and the like take several values: give them more than once.\n"
         "\n"
         "Keys of the live view: q quit, p pause, s sort, h help.\n"
         "\n"
