@@ -59,13 +59,29 @@ static void set_rates(struct result *result, const struct run *run)
     }
 }
 
+/* Counts what the workers' memory grew by over the run. */
+static uint64_t grown_bytes(const struct run *run)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        bytes += run->workers[i].memory_bytes - run->workers[i].memory_idle_bytes;
+    }
+    return bytes;
+}
+
+/* Tells whether the memory says little about connections, since the stack's TIME_WAIT is in it. */
+static bool is_time_wait_most(const struct run *run)
+{
+    return run->board != NULL &&
+           run->stack->counts.n[TCP_STATE_TIME_WAIT] > run->total->open_max / 100;
+}
+
 static void set_counts(struct result *result, const struct run *run)
 {
     const struct stats *total = run->total;
     uint64_t attempted = stats_read(&total->live.attempted);
     uint64_t completed = stats_read(&total->live.completed);
     uint64_t failed = stats_read(&total->live.failed);
-    uint64_t memory_bytes = 0;
     result->seed = result_count(run->plan->options.seed);
     result->start_wall_ns = result_count(run->start_wall_ns);
     result->attempted = result_count(attempted);
@@ -78,10 +94,8 @@ static void set_counts(struct result *result, const struct run *run)
     if (run->worker_count == 1) {
         result->open_max = result_count(total->open_max);
     }
-    for (uint32_t i = 0; i < run->worker_count; i++) {
-        memory_bytes += run->workers[i].memory_bytes - run->workers[i].memory_idle_bytes;
-    }
-    if (total->open_max > 0 && memory_bytes > 0) {
+    uint64_t memory_bytes = grown_bytes(run);
+    if (total->open_max > 0 && memory_bytes > 0 && !is_time_wait_most(run)) {
         result->bytes_per_conn = result_real((double)memory_bytes / (double)total->open_max);
     }
 }
@@ -170,6 +184,7 @@ static int add_own_counters(struct result *result, const struct run *run)
         {"tuples_reused", total->tuples_reused},
         {"tuples_taken_by_others", total->tuple_taken},
         {"open_max_of_workers_added", total->open_max},
+        {"memory_grown_bytes", grown_bytes(run)},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && rc == 0; i++) {

@@ -122,6 +122,17 @@ static int start_watch(struct run *run, struct failure *failure)
     return rc;
 }
 
+static int open_socket(struct run *run, struct failure *failure)
+{
+    const struct stack_socket_config config = {
+        .path = run->plan->options.stack.socket,
+        .program = "finwait-loadgen",
+        .two_msl_ns = run->plan->stack.config.time_wait_ns,
+        .board = run->board,
+    };
+    return stack_socket_open(&run->socket, &config, failure);
+}
+
 /* Makes what the stack's workers publish to. */
 static int make_board(struct run *run, struct failure *failure)
 {
@@ -133,7 +144,7 @@ static int make_board(struct run *run, struct failure *failure)
         return failure_set(failure, ENOMEM, "no memory for the stack's board");
     }
     run->team.board = run->board;
-    return 0;
+    return run->plan->options.stack.socket != NULL ? open_socket(run, failure) : 0;
 }
 
 /* Tells whether nothing is left but to wait for TIME_WAIT. */
@@ -233,7 +244,8 @@ static int drop_rights(const struct run *run, struct failure *failure)
         return 0;
     }
     int rc = link_drop_rights(failure);
-    return rc != 0 ? rc : outputs_check_all(&run->plan->options, failure);
+    rc = rc != 0 ? rc : outputs_check_all(&run->plan->options, failure);
+    return rc == 0 && run->socket != NULL ? stack_socket_start(run->socket, failure) : rc;
 }
 
 static int start_all(struct run *run, int signal_fd, struct failure *failure)
@@ -322,6 +334,7 @@ void run_destroy(struct run *run)
     free(run->total);
     free(run->samples);
     free(run->stack);
+    stack_socket_close(run->socket);
     stack_board_free(run->board);
     watch_series_free(&run->kernel);
     if (run->team.news_fd >= 0) {

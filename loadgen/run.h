@@ -16,6 +16,7 @@
 #include "loadgen/worker.h"
 #include "tcpstat/tcpstat.h"
 #include "transport/stack_board.h"
+#include "transport/stack_socket.h"
 
 #define RUN_SAMPLES_MAX 86400u /* a day of seconds; a longer run keeps its first day */
 
@@ -50,8 +51,9 @@ struct run {
     uint64_t samples_left_out;
     struct watch_series kernel; /* after the run; with the stack its censuses are the stack's */
 
-    struct stack_board *board;  /* NULL: not the stack */
-    struct stack_totals *stack; /* what the board last said: the tick thread's, then ours */
+    struct stack_board *board;   /* NULL: not the stack */
+    struct stack_socket *socket; /* NULL: none */
+    struct stack_totals *stack;  /* what the board last said: the tick thread's, then ours */
 };
 
 /* Makes the whole run. Returns 0 when it took place, interrupted or not; -errno with the text set

@@ -244,7 +244,7 @@ static int add_kernel(struct result *result, const struct watch_series *series)
 }
 
 /* Adds what the stack knew when it ended; the peak is the series'. */
-static int add_stack(struct server *server, struct result *result)
+static int add_stack(struct server *server, struct result *result, const struct totals *totals)
 {
     struct stack_result_facts facts = {.settings = &server->options->stack_settings,
                                        .totals = server->stack};
@@ -264,6 +264,9 @@ static int add_stack(struct server *server, struct result *result)
     result->time_wait.peak =
         result_count(now > server->series.time_wait_max ? now : server->series.time_wait_max);
     result->time_wait.lifetime_ns = result_count(facts.settings->config.time_wait_ns);
+    if (result->time_wait.peak.count > totals->stats.open_max / 100) {
+        result->bytes_per_conn = result_unknown(); /* TIME_WAIT is in it, of other connections */
+    }
     uint64_t segments = stack_totals_counter(server->stack, "stack", "segments_sent") +
                         stack_totals_counter(server->stack, "stack", "segments_received");
     if (result->completed.count > 0) {
@@ -302,7 +305,7 @@ static int fill(struct server *server, struct totals *totals)
     rc = rc != 0 ? rc : result_add_hist(result, "turn", RESULT_PLAIN, &totals->turns);
     rc = rc != 0 ? rc : add_features(result, &server->workers[0].result);
     rc = rc != 0 ? rc : add_states(server, result);
-    rc = rc != 0 ? rc : add_stack(server, result);
+    rc = rc != 0 ? rc : add_stack(server, result, totals);
     rc = rc != 0 ? rc : add_notes(server, result, totals);
     rc = rc != 0 ? rc : result_gather_host(result, "");
     if (rc == 0) {

@@ -31,11 +31,18 @@ static int make_board(struct server *server, struct failure *failure)
         stack_board_make(&server->board, server->options->cpu_list.count) != 0) {
         return failure_set(failure, ENOMEM, "no memory for the stack's board");
     }
-    return 0;
+    const struct stack_socket_config config = {
+        .path = server->options->stack.socket,
+        .program = SERVER_NAME,
+        .two_msl_ns = server->options->stack_settings.config.time_wait_ns,
+        .board = server->board,
+    };
+    return config.path != NULL ? stack_socket_open(&server->socket, &config, failure) : 0;
 }
 
 static void free_board(struct server *server)
 {
+    stack_socket_close(server->socket);
     stack_board_free(server->board);
     free(server->stack);
 }
@@ -209,6 +216,7 @@ static int go_on_without_rights(struct server *server, struct failure *failure)
         rc = result_path_check(json, &why);
         rc = rc != 0 ? failure_set(failure, -rc, "--json %s", why.text) : 0;
     }
+    rc = rc == 0 && server->socket != NULL ? stack_socket_start(server->socket, failure) : rc;
     rc = rc != 0 ? rc : start_watch(server, failure);
     if (rc != 0) {
         end_workers(server);

@@ -20,6 +20,7 @@
 #include "server/series.h"
 #include "server/worker.h"
 #include "tcpstat/tcpstat.h"
+#include "transport/stack_socket.h"
 
 struct server {
     const struct server_options *options; /* borrowed */
@@ -28,8 +29,9 @@ struct server {
     struct failure engine_why; /* its text says why `auto` took epoll; empty otherwise */
     struct endpoint addresses[CLI_LIST_MAX]; /* with the ports that the system chose */
     struct control control;
-    struct stack_board *board;  /* NULL: not the stack */
-    struct stack_totals *stack; /* room for what the board says: the main thread's */
+    struct stack_board *board;   /* NULL: not the stack */
+    struct stack_socket *socket; /* NULL: none */
+    struct stack_totals *stack;  /* room for what the board says: the main thread's */
     struct worker *workers;
     uint32_t worker_count; /* started */
     uint32_t ended_count;

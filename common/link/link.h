@@ -63,7 +63,7 @@ struct link_slot {
 
 enum link_kind {
     LINK_PACKET, /* AF_PACKET, "packet:veth0" */
-    LINK_XDP,    /* AF_XDP, "xdp:veth0" */
+    LINK_XDP,    /* AF_XDP in copy mode, "xdp:veth0"; drivers' zero copy was not tried */
     LINK_MEMORY, /* made by link_memory_pair only */
 };
 

@@ -419,6 +419,11 @@ static int open_parts(struct xdp *xdp, const struct link_config *config, struct 
     if (error < 0) {
         return error;
     }
+    /* First, since it needs the rarest right. */
+    error = xdp_program_open(&xdp->program, config, xdp->link.facts.index, failure);
+    if (error < 0) {
+        return error;
+    }
     error = packet_ring_open_arp(&xdp->arp, config->interface, failure);
     if (error < 0) {
         return error;
@@ -432,10 +437,6 @@ static int open_parts(struct xdp *xdp, const struct link_config *config, struct 
         return fail_socket(xdp, config->interface, -error, failure);
     }
     share_chunks(xdp);
-    error = xdp_program_open(&xdp->program, config, xdp->link.facts.index, failure);
-    if (error < 0) {
-        return error;
-    }
     error = xdp_program_add_socket(&xdp->program, xsk_socket__fd(xdp->socket));
     return error < 0 ? fail_socket(xdp, config->interface, -error, failure) : 0;
 }

@@ -1,4 +1,4 @@
-/* Feeds: where samples come from, the kernel or a recording.
+/* Feeds: where samples come from: the kernel, a running stack, or a recording.
  *
  * Layer: program finwait-stat (L5). Owner: the session. `fd` becomes readable when it is worth
  * calling `next`, which never blocks. */
@@ -30,7 +30,7 @@ struct feed_ops {
     void (*close)(struct feed *feed);
 };
 
-/* The head of both implementations' structs. */
+/* The head of every implementation's struct. */
 struct feed {
     const struct feed_ops *ops;
     int fd;
@@ -45,5 +45,10 @@ int feed_open_kernel(struct feed **feed, const struct stat_settings *settings,
 /* Replays a recording at the settings' speed. Returns as above; -EINVAL when it is none. */
 int feed_open_replay(struct feed **feed, const struct stat_settings *settings,
                      struct failure *failure);
+
+/* Asks a running stack by its program's local socket. The settings are borrowed until close.
+ * Returns as above; -EINVAL when there is no stack at the path. */
+int feed_open_stack(struct feed **feed, const struct stat_settings *settings,
+                    struct failure *failure);
 
 #endif

@@ -97,6 +97,12 @@ static const struct cli_option stat_option_table[] = {
      .metavar = "PATH|PID|NAME",
      .help = "the network namespace to watch: a file, a process's, or one of `ip netns`; our own "
              "when it is not given"},
+    {.name = "stack",
+     .type = CLI_STRING,
+     .offset = FIELD(stack),
+     .metavar = "PATH",
+     .help = "show finwait's own TCP in a running program instead of the kernel's: PATH is the "
+             "--stack-socket of a finwait-server or finwait-loadgen"},
     {.name = "once",
      .type = CLI_FLAG,
      .offset = FIELD(once),
@@ -202,7 +208,7 @@ const struct cli_program stat_program = {
         "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
         "is in tw_live too: the kernel keeps both as one kind of record.\n"
         "\n"
-        "--port, --address and the like take several values, by giving them more than once.\n"
+        "--port, --address and the like take several values: give them more than once.\n"
         "\n"
         "Keys of the live view: q quit, p pause, s sort, h help.\n"
         "\n"
@@ -274,19 +280,22 @@ int stat_parse_speed(double *speed, const char *text, struct failure *failure)
     return 0;
 }
 
+static bool is_filtered(const struct stat_options *options)
+{
+    return options->ports.count + options->local_ports.count + options->remote_ports.count +
+                   options->addresses.count + options->local_addresses.count +
+                   options->remote_addresses.count + options->states.count >
+               0 ||
+           options->pid != 0 || options->cgroup != NULL;
+}
+
 /* Refuses what cannot be said of a recording, or only of one. */
 static int check_replay(const struct stat_options *options, struct failure *failure)
 {
-    const bool is_filtered = options->ports.count + options->local_ports.count +
-                                     options->remote_ports.count + options->addresses.count +
-                                     options->local_addresses.count +
-                                     options->remote_addresses.count + options->states.count >
-                                 0 ||
-                             options->pid != 0 || options->cgroup != NULL;
     if (options->replay == NULL) {
         return 0;
     }
-    if (options->once || is_filtered || options->netns != NULL) {
+    if (options->once || is_filtered(options) || options->netns != NULL) {
         return failure_set(failure, EINVAL,
                            "--replay %s: a recording is shown as it was made; leave %s out",
                            options->replay,
@@ -295,6 +304,27 @@ static int check_replay(const struct stat_options *options, struct failure *fail
                                                     : "the filters");
     }
     return 0;
+}
+
+/* Refuses what a stack does not tell: it counts its states as they change, and by nothing else. */
+static int check_stack(const struct stat_options *options, struct failure *failure)
+{
+    const char *what = options->replay != NULL  ? "--replay"
+                       : options->netns != NULL ? "--netns"
+                       : options->by > BY_NONE  ? "--by"
+                       : is_filtered(options)   ? "the filters"
+                                                : NULL;
+    if (options->stack == NULL) {
+        return 0;
+    }
+    if (options->once) {
+        return failure_set(failure, EINVAL, "--stack and --once: use --count 1 --view lines");
+    }
+    return what == NULL ? 0
+                        : failure_set(failure, EINVAL,
+                                      "--stack %s: a stack tells its states as a whole; leave %s "
+                                      "out",
+                                      options->stack, what);
 }
 
 static int check_outputs(const struct stat_options *options, struct failure *failure)
@@ -331,7 +361,8 @@ static int check_outputs(const struct stat_options *options, struct failure *fai
                            : options->record != NULL ? "--record"
                                                      : "--metrics");
     }
-    return check_replay(options, failure);
+    const int error = check_stack(options, failure);
+    return error < 0 ? error : check_replay(options, failure);
 }
 
 bool stat_settings_is_live(const struct stat_settings *settings)

@@ -25,6 +25,7 @@ struct stat_options {
     const char *cgroup; /* path; NULL: all */
     int by;             /* index in stat_by_choices */
     uint64_t top;       /* rows of --by */
+    const char *stack;  /* path of a program's --stack-socket, or NULL: the kernel */
     const char *netns;  /* path, pid or name; NULL: our own */
     bool once;
     uint64_t interval_ns;

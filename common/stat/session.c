@@ -279,6 +279,9 @@ static int open_feed(struct session *session, struct failure *failure)
     if (options->replay != NULL) {
         return feed_open_replay(&session->feed, session->settings, failure);
     }
+    if (options->stack != NULL) {
+        return feed_open_stack(&session->feed, session->settings, failure);
+    }
     const int error = options->netns == NULL ? 0 : namespace_enter_named(options->netns, failure);
     return error < 0 ? error : feed_open_kernel(&session->feed, session->settings, failure);
 }

@@ -28,6 +28,7 @@ struct transport_stack_options {
     int syn_cookies; /* enum transport_syn_cookies */
     const char *faults;
     const char *pcap;
+    const char *socket; /* path */
 };
 
 /* In the order of enum transport_syn_cookies. */

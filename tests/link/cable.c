@@ -78,12 +78,16 @@ void cable_give_kernel(const struct cable *cable, int end, const uint8_t *other_
     const struct rtnl_prefix own = {{AF_INET, {10, 9, 0, (uint8_t)(1 + end)}, 0}, 24};
     assert_int_equal(rtnl_add_address(fd, CABLE_INTERFACE, &own), 0);
     close(fd);
+    cable_add_neighbour(cable_address(1 - end), other_mac);
+}
+
+void cable_add_neighbour(uint32_t address, const uint8_t *mac)
+{
     struct arpreq neighbour = {.arp_flags = ATF_PERM | ATF_COM, .arp_dev = CABLE_INTERFACE};
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_addr.s_addr = htonl(cable_address(1 - end))};
-    memcpy(&neighbour.arp_pa, &address, sizeof(address));
+    const struct sockaddr_in ip = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+    memcpy(&neighbour.arp_pa, &ip, sizeof(ip));
     neighbour.arp_ha.sa_family = ARPHRD_ETHER;
-    memcpy(neighbour.arp_ha.sa_data, other_mac, 6);
+    memcpy(neighbour.arp_ha.sa_data, mac, 6);
     interface_ask(SIOCSARP, &neighbour);
 }
 

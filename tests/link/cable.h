@@ -33,6 +33,9 @@ void cable_set_up(const struct cable *cable, int end, bool up);
 /* Gives the kernel at an end its address, and the other end's hardware address for good. */
 void cable_give_kernel(const struct cable *cable, int end, const uint8_t *other_mac);
 
+/* Tells the kernel of the end where we are a hardware address for good. */
+void cable_add_neighbour(uint32_t address, const uint8_t *mac);
+
 /* Opens a link at an end; what `config` leaves at zero of interface and addresses is the end's. */
 struct link *cable_open(const struct cable *cable, int end, const struct link_config *config);
 

@@ -144,6 +144,7 @@ static bool read_by_tshark(const char *path, FILE *out)
     assert_true(child >= 0);
     if (child == 0) {
         const int null = open("/dev/null", O_WRONLY);
+        setenv("WIRESHARK_CONFIG_DIR", "/nonexistent", 1); /* a user's settings are none of ours */
         dup2(fileno(out), STDOUT_FILENO);
         dup2(null, STDERR_FILENO); /* it warns of being root */
         execlp("tshark", "tshark", "-n", "-r", path, "-T", "fields", "-e", "frame.number", "-e",

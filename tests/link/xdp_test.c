@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,6 +26,10 @@
 #define PORT 7000
 #define OUR_ADDRESS (CABLE_NETWORK + 77) /* at end 1, where the kernel has another */
 #define FRAME_BYTES 200u
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* Linux 4.18 */
+#endif
 
 struct rig {
     struct cable cable;
@@ -169,6 +174,37 @@ static void an_unfinished_checksum_of_a_kernel_needs_no_verifying(void **state)
     assert_int_equal(wire_tcp_parse(&segment, &ip, true), WIRE_OK);
     link_release(link);
     close(tcp);
+}
+
+/* A program on a veth makes the other end's kernel cut what it would leave to a device. */
+static void long_frames_of_a_kernel_come_cut_and_complete(void **state)
+{
+    const struct rig *rig = *state;
+    const int segment_bytes = 1400;
+    uint8_t payload[20 * 1400];
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(OUR_ADDRESS)};
+    cable_give_kernel(&rig->cable, 0, link_interface_of(rig->ends[1])->mac);
+    cable_add_neighbour(OUR_ADDRESS, link_interface_of(rig->ends[1])->mac);
+    const int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memset(payload, 7, sizeof(payload));
+    assert_int_equal(setsockopt(udp, SOL_UDP, UDP_SEGMENT, &segment_bytes, sizeof(segment_bytes)),
+                     0);
+    assert_int_equal(sendto(udp, payload, sizeof(payload), 0, (const struct sockaddr *)&address,
+                            sizeof(address)),
+                     sizeof(payload));
+    close(udp);
+    struct link_frame frames[LINK_BATCH_MAX];
+    size_t received = 0;
+    while (received < 20 && link_wait(rig->ends[1])) {
+        const size_t count = link_receive(rig->ends[1], 0, frames, LINK_BATCH_MAX);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(frames[i].bytes, WIRE_ETHER_BYTES + WIRE_IPV4_BYTES + 8 + 1400);
+        }
+        link_release(rig->ends[1]);
+        received += count;
+    }
+    assert_int_equal(received, 20);
 }
 
 static void a_finished_checksum_is_left_to_be_verified(void **state)
@@ -362,6 +398,7 @@ int main(void)
         LINK_TEST(the_kernel_keeps_its_own_addresses),
         LINK_TEST(arp_is_heard_though_it_goes_to_the_kernel),
         LINK_TEST(an_unfinished_checksum_of_a_kernel_needs_no_verifying),
+        LINK_TEST(long_frames_of_a_kernel_come_cut_and_complete),
         LINK_TEST(a_finished_checksum_is_left_to_be_verified),
         LINK_TEST(the_program_goes_with_its_link),
         LINK_TEST(the_program_goes_with_a_process_that_is_killed),

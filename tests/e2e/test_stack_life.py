@@ -1,0 +1,231 @@
+"""The stack's programs from start to end: lingering, signals, peers that die, what is refused, the
+local socket, and rights."""
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cable import CLIENT, SERVER, Cable, enter, ip
+from conftest import program
+from harness import limit_codes, wait_until
+
+
+@pytest.fixture
+def cable(stage):
+    return Cable(stage)
+
+
+def refused(cable, name, *arguments, where=None):
+    """Runs a program that has to refuse; returns its one line."""
+    command = [program(name), "--engine", "stack", "--cpus", "0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False,
+                          preexec_fn=where)
+    assert done.returncode == 2, (command, done.returncode, done.stderr)
+    assert done.stderr.startswith(f"{name}: ") and done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+LINK = ("--link", "packet:veth0")
+GOOD = (*LINK, "--address", f"{CLIENT}/24")
+
+
+@pytest.mark.parametrize("arguments,part", (
+    (("--link", "packet:nowhere0", "--address", f"{CLIENT}/24"), "nowhere0"),
+    ((*LINK, "--address", "fd00::2/64"), "IPv4 only"),
+    ((*LINK, "--address", f"{CLIENT}/40"), "1 to 32"),
+    ((*GOOD, "--mac", "02:00:00:00:00"), "--mac 02:00:00:00:00"),
+    ((*GOOD, "--mac", "01:00:5e:00:00:01"), "unicast"),
+    ((*GOOD, "--listen", "[::1]:7000"), "IPv4 only"),
+    ((*GOOD, "--listen", f"{SERVER}:7000"), f"{SERVER}:7000"),
+    ((*GOOD, "--fastopen"), "--fastopen"),
+    ((*GOOD, "--pcap", "/nowhere/at/all"), "/nowhere/at/all"),
+))
+def test_the_server_refuses_in_one_line(cable, arguments, part):
+    assert part in refused(cable, "finwait-server", *arguments)
+
+
+def test_an_address_of_the_kernels_is_refused(cable):
+    ip("addr", "add", f"{CLIENT}/24", "dev", "veth0")
+    for name, more in (("finwait-server", ()), ("finwait-loadgen", ("--target", f"{SERVER}:7000"))):
+        assert "kernel's own" in refused(cable, name, *GOOD, *more)
+
+
+def test_a_small_mtu_an_interface_that_is_down_and_no_right_are_refused(cable):
+    ip("link", "set", "veth0", "mtu", "500")
+    assert "MTU is 500" in refused(cable, "finwait-server", *GOOD)
+    ip("link", "set", "veth0", "mtu", "1500", "down")
+    assert "is down" in refused(cable, "finwait-server", *GOOD)
+    ip("link", "set", "veth0", "up")
+    assert "CAP_NET_RAW" in refused(cable, "finwait-server", *GOOD, where=lambda: os.setuid(65534))
+
+
+def test_two_stacks_on_one_address_are_refused_on_either_side(cable):
+    server = cable.server("stack")
+    address = ("--address", f"{SERVER}/24")
+    assert "another stack" in refused(cable, "finwait-server", "--link", "packet:veth1", *address,
+                                      where=lambda: enter(cable.netns))
+    assert "has it" in refused(cable, "finwait-server", *LINK, *address)
+    server.stop()
+
+
+def test_lingering_ends_when_time_wait_has_drained(cable):
+    server = cable.server("stack")
+    result = cable.loadgen("stack", "--count", "50", "--time-wait", "1s", "--linger-time-wait")
+    run = result["counters"]["stack_run"]
+    assert run["time_wait_abandoned"] == run["closing_abandoned"] == 0
+    assert run["lingering_ns"] >= 900_000_000
+    assert result["time_wait"]["measured"] == result["time_wait"]["expected"] == 0
+    assert result["counters"]["stack"]["time_wait_started"] == 50
+    assert "time-wait-abandoned" not in limit_codes(result)
+    server.stop()
+
+
+def test_a_signal_ends_lingering_and_the_report_says_what_was_abandoned(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--count", "50", "--linger-time-wait")
+    wait_until(lambda: "in flight 0" in run.stderr and "TIME_WAIT 50" in run.stderr, "lingering")
+    run.signal(signal.SIGINT)
+    result = run.finish()
+    assert result["verdict"]["valid"] and result["completed"] == 50
+    assert result["counters"]["stack_run"]["time_wait_abandoned"] == 50
+    assert limit_codes(result) == ["time-wait-abandoned"]
+    server.stop()
+
+
+def test_a_server_lingers_after_its_first_signal_until_the_second(cable, tmp_path):
+    path = tmp_path / "stack"
+    server = cable.server("stack", "--closes-after", "64B", "--linger-time-wait", "--stack-socket",
+                          str(path))
+    cable.loadgen("stack", "--count", "40", "--closer", "server")
+    server.signal(signal.SIGTERM)
+    # It has stopped listening, and the stack is still there.
+    wait_until(lambda: stat_total(path)["listen"] == 0, "the listener to go")
+    assert stat_total(path)["time_wait"] == 40
+    result = server.stop()
+    assert result["counters"]["stack_run"]["time_wait_abandoned"] == 40
+    assert result["verdict"]["valid"]
+
+
+def test_a_server_whose_time_wait_is_over_ends_by_itself(cable):
+    server = cable.server("stack", "--closes-after", "64B", "--linger-time-wait", "--time-wait",
+                          "500ms")
+    cable.loadgen("stack", "--count", "40", "--closer", "server")
+    result = server.stop()
+    assert result["counters"]["stack_run"]["time_wait_abandoned"] == 0
+    assert result["counters"]["stack"]["time_wait_started"] == 40
+
+
+def test_ctrl_c_stops_a_run_and_reports_it(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--duration", "60s", "--in-flight", "8")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    run.signal(signal.SIGINT)
+    result = run.finish(code=3)
+    assert "interrupted" in limit_codes(result, "invalid")
+    assert result["completed"] > 0 and result["failed"] == 0
+    server.stop()
+
+
+@pytest.mark.parametrize("other", ("stack", "epoll"))
+def test_a_server_that_is_killed_fails_connections_and_no_more(cable, other):
+    server = cable.server(other)
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "3s", "--timeout", "500ms")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    server.kill()
+    result = run.finish(code=4, may_be_late=True)
+    assert result["completed"] > 0 and result["failed"] > 0
+    codes = {name.rsplit("/", 1)[1] for name in result["errors"]}
+    # The kernel refuses for a dead program; for a dead stack nobody does.
+    assert codes <= {"ETIMEDOUT", "ECONNRESET", "ECONNREFUSED", "EHOSTUNREACH"}
+
+
+def test_a_client_that_is_killed_leaves_a_server_that_serves_the_next(cable):
+    server = cable.server("stack", "--idle-timeout", "1s")
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "60s", "--hold", "200ms")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    run.kill()
+    result = cable.loadgen("stack", "--count", "20")
+    assert result["completed"] == 20 and result["failed"] == 0
+    server.stop()
+
+
+def test_rights_are_gone_once_the_links_are_open(cable):
+    server = cable.server("stack", "--states")
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        status = (task / "status").read_text(encoding="ascii")
+        for kind in ("CapPrm", "CapEff", "CapAmb"):
+            held = [line for line in status.splitlines() if line.startswith(kind)]
+            assert held == [f"{kind}:\t0000000000000000"], (task.name, held)
+    server.stop()
+
+
+def stat_lines(path, *arguments, code=0):
+    done = subprocess.run([program("finwait-stat"), "--stack", str(path), *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def stat_total(path):
+    """States by finwait-stat's first count."""
+    text = stat_lines(path, "--count", "1", "--interval", "100ms", "--json", "-")
+    return json.loads(text)["censuses"][0]["total"]
+
+
+def test_finwait_stat_shows_a_running_stack(cable, tmp_path):
+    path = tmp_path / "stack"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    out = tmp_path / "stat.json"
+    follower = cable.stage.spawn(program("finwait-stat"), "--stack", str(path), "--interval",
+                                 "100ms", "--json", str(out), "--view", "lines")
+    wait_until(lambda: "LISTEN" in follower.stdout, "a first line")
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    wait_until(lambda: stat_total(path)["time_wait"] == 30, "the board to say so")
+    wait_until(lambda: "TIME_WAIT" in follower.stdout, "the follower to see it")
+    follower.signal(signal.SIGINT)
+    assert follower.wait() == 0
+    document = json.loads(out.read_text(encoding="utf-8"))
+    last = document["ticks"][-1]
+    assert document["census_method"] == "stack"
+    assert document["censuses"][-1]["total"]["listen"] == 1
+    assert last["time_wait"] == last["time_wait_made"] == last["passive_opens"] == 30
+    steps = document["transitions"]["matrix"]
+    assert steps["none>syn_received"] == steps["syn_received>established"] == 30
+    assert sum(count for step, count in steps.items() if step.endswith(">time_wait")) == 30
+    server.stop()
+    assert not path.exists()
+    assert "nothing is there" in stat_lines(path, code=2)
+
+
+def test_finwait_stat_ends_with_the_program_it_follows(cable, tmp_path):
+    path = tmp_path / "stack"
+    server = cable.server("stack", "--stack-socket", str(path))
+    follower = cable.stage.spawn(program("finwait-stat"), "--stack", str(path), "--view", "lines",
+                                 "--interval", "100ms")
+    wait_until(lambda: follower.stdout.count("LISTEN") > 0, "a first line")
+    server.stop()
+    assert follower.wait() == 0
+
+
+def test_a_stack_socket_replaces_only_what_nobody_listens_on(cable, tmp_path):
+    path = tmp_path / "stack"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(str(path))
+        other.listen()
+        text = refused(cable, "finwait-server", *GOOD, "--stack-socket", str(path))
+        assert "another program listens" in text and path.exists()
+    server = cable.server("stack", "--stack-socket", str(path))  # it is stale now
+    assert "LISTEN" in stat_lines(path, "--count", "1", "--view", "lines")
+    server.stop()
+    path.write_text("mine", encoding="ascii")
+    assert "something else" in refused(cable, "finwait-server", *GOOD, "--stack-socket", str(path))
+    assert path.read_text(encoding="ascii") == "mine"
+    assert "not a socket" in stat_lines(path, code=2)
+    assert "leave the filters out" in stat_lines(path, "--port", "7000", code=2)
