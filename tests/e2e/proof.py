@@ -90,8 +90,12 @@ def drop_incoming(table, link, rule):
     """Drops frames that match as they come off an interface, and counts them. Packet sockets bound to
     IPv4, as the stack's are, get what is left."""
     command("nft", "-f", "-", text=f"""
-        table netdev {table} {{ chain come {{ type filter hook ingress device {link} priority 0;
-            {rule} counter drop; }} }}""")
+        table netdev {table} {{
+            chain come {{
+                type filter hook ingress device {link} priority 0;
+                {rule} counter drop;
+            }}
+        }}""")
 
 
 def lose_incoming(link, per_mille):
