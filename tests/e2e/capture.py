@@ -5,7 +5,7 @@ import subprocess
 from collections import Counter
 
 from harness import wait_until
-from proof import THERE
+from proof import THERE, frames
 
 SNAP_BYTES = 256  # the largest frame of a connection that echoes 64 B is 130
 BUFFER_MIB = 64
@@ -20,22 +20,29 @@ WHOLE_BY_FIN = 1 + 2 + 4 + 8 + 16
 
 
 class Capture:
-    """dumpcap on an interface of the calling thread's namespace."""
+    """dumpcap on an interface of the calling thread's namespace, which is quiet so far."""
 
     def __init__(self, stage, link):
+        self.link, self.carried = link, frames(link)
         self.path = str(stage.folder / "capture.pcapng")
-        self.process = stage.spawn("dumpcap", "-q", "-i", link, "-f", "ip or arp", "-s", SNAP_BYTES,
-                                   "-B", BUFFER_MIB, "-w", self.path)
+        self.process = stage.spawn("dumpcap", "-i", link, "-f", "ip or arp", "-s", SNAP_BYTES, "-B",
+                                   BUFFER_MIB, "-w", self.path)
         wait_until(lambda: "File: " in self.process.stderr, "dumpcap to capture")
 
+    def count(self):
+        """How many frames it has so far, by its own word."""
+        return int((re.findall(r"Packets: (\d+)", self.process.stderr) or [0])[-1])
+
     def stop(self):
-        """Ends it; returns how many frames it has. It must not have missed any."""
+        """Ends it when it has all that the interface carried, since what is still in its ring would be
+        lost without a word."""
+        carried = frames(self.link) - self.carried
+        wait_until(lambda: self.count() >= carried, f"dumpcap to have {carried} frames", 20)
         self.process.signal(signal.SIGINT)
         self.process.wait()
         found = re.search(r"received/dropped on interface .*: (\d+)/(\d+)", self.process.stderr)
-        assert found, self.process.stderr
-        assert int(found.group(2)) == 0, self.process.stderr
-        return int(found.group(1))
+        assert found and found.groups() == (str(carried), "0"), self.process.stderr[-200:]
+        return carried
 
 
 class Findings:
@@ -88,7 +95,8 @@ def capture_row(stage, cable, row, count, *client_options):
     result = cable.load_here(server, "--count", str(count), "--closer", closer, "--close", close,
                              *client_options)
     served = server.stop()
-    captured = capture.stop()
+    with cable.there():
+        captured = capture.stop()
     findings = Findings(capture.path)
     assert findings.segments <= captured
     return findings, result, served
