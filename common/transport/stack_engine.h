@@ -114,6 +114,13 @@ struct stack_listener {
 
 #define STACK_LINKS_MAX 8u
 
+enum stack_memory {
+#define COUNTER(name, help) STACK_MEMORY_##name,
+#include "transport/stack_memory.def"
+#undef COUNTER
+    STACK_MEMORY_COUNT
+};
+
 struct stack_engine {
     struct transport base;
     struct transport_stack_config config; /* pointers in it are not kept */
@@ -146,6 +153,7 @@ struct stack_engine {
     struct fws_counter *host_counters;
     struct counter_info *host_infos;
     uint64_t *host_values;
+    uint64_t memory_values[STACK_MEMORY_COUNT];
 };
 
 static inline struct stack_engine *stack_engine_of(struct transport *transport)

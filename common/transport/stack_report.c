@@ -81,6 +81,21 @@ static struct counter_view view_host(struct stack_engine *engine)
     return (struct counter_view){engine->host_infos, engine->host_values, count};
 }
 
+static const struct counter_info memory_infos[STACK_MEMORY_COUNT] = {
+#define COUNTER(name, help) [STACK_MEMORY_##name] = {#name, help},
+#include "transport/stack_memory.def"
+#undef COUNTER
+};
+
+static struct counter_view view_memory(struct stack_engine *engine)
+{
+    struct fws_census census = take_census(&engine->base);
+#define COUNTER(name, help) engine->memory_values[STACK_MEMORY_##name] = census.name;
+#include "transport/stack_memory.def"
+#undef COUNTER
+    return (struct counter_view){memory_infos, engine->memory_values, STACK_MEMORY_COUNT};
+}
+
 /* Names links by what was opened over what: the innermost is the interface's. */
 static const char *link_name(const struct stack_engine *engine, size_t depth, bool innermost)
 {
@@ -97,10 +112,11 @@ size_t stack_report_views(struct transport *transport, struct transport_view *vi
 {
     struct stack_engine *engine = stack_engine_of(transport);
     size_t count = 0;
-    if (max < 2) {
+    if (max < 3) {
         return 0;
     }
     views[count++] = (struct transport_view){"stack", view_host(engine)};
+    views[count++] = (struct transport_view){"stack_memory", view_memory(engine)};
     views[count++] = (struct transport_view){
         "ether", {ether_counter_infos, engine->ether.counters, ETHER_COUNTER_COUNT}};
     size_t depth = 0;

@@ -5,7 +5,7 @@ import subprocess
 from collections import Counter
 
 from harness import wait_until
-from proof import THERE
+from proof import THERE, frames
 
 SNAP_BYTES = 256  # the largest frame of a connection that echoes 64 B is 130
 BUFFER_MIB = 64
@@ -13,28 +13,36 @@ FIELDS = ("tcp.stream", "tcp.completeness", "tcp.checksum.status", "ip.checksum.
           "tcp.analysis.flags", "_ws.expert.message")
 GOOD = "1"
 
-# tcp.completeness adds up: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32.
-OPENED_WITH_DATA = 15
-FIN, RST = 16, 32
+# tcp.completeness adds up: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32. ACK is a segment that does
+# nothing else: where a reset follows the echo there is none, as the handshake's rides on the request.
+WHOLE = {"rst": 1 + 2 + 8 + 32}
+WHOLE_BY_FIN = 1 + 2 + 4 + 8 + 16
 
 
 class Capture:
-    """dumpcap on an interface of the calling thread's namespace."""
+    """dumpcap on an interface of the calling thread's namespace, which is quiet so far."""
 
     def __init__(self, stage, link):
+        self.link, self.carried = link, frames(link)
         self.path = str(stage.folder / "capture.pcapng")
-        self.process = stage.spawn("dumpcap", "-q", "-i", link, "-f", "ip or arp", "-s", SNAP_BYTES,
-                                   "-B", BUFFER_MIB, "-w", self.path)
+        self.process = stage.spawn("dumpcap", "-i", link, "-f", "ip or arp", "-s", SNAP_BYTES, "-B",
+                                   BUFFER_MIB, "-w", self.path)
         wait_until(lambda: "File: " in self.process.stderr, "dumpcap to capture")
 
+    def count(self):
+        """How many frames it has so far, by its own word."""
+        return int((re.findall(r"Packets: (\d+)", self.process.stderr) or [0])[-1])
+
     def stop(self):
-        """Ends it; returns how many frames it has. It must not have missed any."""
+        """Ends it when it has all that the interface carried, since what is still in its ring would be
+        lost without a word."""
+        carried = frames(self.link) - self.carried
+        wait_until(lambda: self.count() >= carried, f"dumpcap to have {carried} frames", 20)
         self.process.signal(signal.SIGINT)
         self.process.wait()
         found = re.search(r"received/dropped on interface .*: (\d+)/(\d+)", self.process.stderr)
-        assert found, self.process.stderr
-        assert int(found.group(2)) == 0, self.process.stderr
-        return int(found.group(1))
+        assert found and found.groups() == (str(carried), "0"), self.process.stderr[-200:]
+        return carried
 
 
 class Findings:
@@ -49,10 +57,11 @@ class Findings:
         self.read(path)
 
     def read(self, path):
+        # In two passes: in one, a segment shows what its conversation had before it.
         words = [word for field in FIELDS for word in ("-e", field)]
         tshark = subprocess.Popen(
-            ["tshark", "-n", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
-             "-Y", "tcp", "-T", "fields", "-E", "separator=\t", "-E", "aggregator=;", *words],
+            ["tshark", "-n", "-2", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o",
+             "ip.check_checksum:TRUE", "-Y", "tcp", "-T", "fields", "-E", "separator=\t", "-E", "aggregator=;", *words],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in tshark.stdout:
             self.take(line.rstrip("\n").split("\t"))
@@ -62,15 +71,14 @@ class Findings:
         stream, completeness, tcp_sum, ip_sum, flagged, words = values
         self.segments += 1
         self.wrong_sums += (tcp_sum, ip_sum) != (GOOD, GOOD)
-        self.completeness[stream] = int(completeness)  # the last one counts all
+        self.completeness[stream] = int(completeness)
         if flagged:
             self.flags[words] += 1
             self.flagged.setdefault(words, stream)
 
-    def incomplete(self, ends):
-        """Conversations that are not whole: opened, with data, ended by one of these."""
-        return [(stream, bits) for stream, bits in self.completeness.items()
-                if bits & OPENED_WITH_DATA != OPENED_WITH_DATA or not bits & ends]
+    def incomplete(self, whole):
+        """Conversations that lack a part of what makes them whole."""
+        return [(stream, bits) for stream, bits in self.completeness.items() if bits & whole != whole]
 
 
 def closing_options(closer, close):
@@ -87,7 +95,8 @@ def capture_row(stage, cable, row, count, *client_options):
     result = cable.load_here(server, "--count", str(count), "--closer", closer, "--close", close,
                              *client_options)
     served = server.stop()
-    captured = capture.stop()
+    with cable.there():
+        captured = capture.stop()
     findings = Findings(capture.path)
     assert findings.segments <= captured
     return findings, result, served
@@ -105,8 +114,8 @@ def check_row(row, count, outcome):
     expect("accepted", served["attempted"], count)
     expect("conversations", len(findings.completeness), count)
     expect("bad checksums", findings.wrong_sums, 0)
-    ends = RST if close == "rst" else FIN
-    expect("incomplete conversations", findings.incomplete(ends)[:5], [])
+    expect("incomplete conversations",
+           findings.incomplete(WHOLE.get(close, WHOLE_BY_FIN))[:5], [])
     allowed = ALLOWED.get((closer, close), ())
     for words, times in findings.flags.items():
         if words not in allowed:

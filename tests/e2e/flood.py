@@ -7,7 +7,7 @@ import time
 from cable import BITS, SERVER
 from conftest import release_program
 from harness import pattern, receive
-from proof import HERE, KERNEL, THERE, command
+from proof import HERE, KERNEL, THERE, command, count_dropped, drop_incoming
 
 SOURCES = "10.64.0.0/10"  # nobody's: what is sent there ends here, behind the cable
 MAC = "02:00:00:00:09:01"
@@ -49,18 +49,6 @@ class Established:
             sock.close()
 
 
-def end_replies_here():
-    """Drops what is sent to the flood's sources as it comes off the cable, and counts it."""
-    command("nft", "-f", "-", text=f"""
-        table netdev replies {{ chain come {{ type filter hook ingress device {HERE} priority 0;
-            ip daddr {SOURCES} counter drop; }} }}""")
-
-
-def count_replies():
-    words = command("nft", "list", "table", "netdev", "replies").split()
-    return int(words[words.index("packets") + 1])
-
-
 def serve(stage, cable, engine, *arguments):
     """A server there that has a route to the flood's sources."""
     if engine == "stack":
@@ -76,7 +64,7 @@ def serve(stage, cable, engine, *arguments):
 def under_flood(stage, cable, engine, *arguments, syns_per_sec, seconds, legitimate_per_sec):
     """Floods a server while connections from before echo on and new ones come; the figures."""
     cpus = sorted(os.sched_getaffinity(0))
-    end_replies_here()
+    drop_incoming("replies", HERE, f"ip daddr {SOURCES}")
     server = serve(stage, cable, engine, "--cpus", str(cpus[-1]), *arguments)
     established = stage.also_close(Established(server))
     stage.loadgen("--count", "2000", target=server.address, release=True, engine="epoll")
@@ -101,7 +89,7 @@ def under_flood(stage, cable, engine, *arguments, syns_per_sec, seconds, legitim
     established.close()
     return {
         "engine": engine, "syns": figures["sent"], "syns_per_sec": figures["sent_per_sec"],
-        "replies": count_replies(), "echoes": echoes, "worst_echo_ms": 1e3 * established.worst_sec,
+        "replies": count_dropped("replies"), "echoes": echoes, "worst_echo_ms": 1e3 * established.worst_sec,
         "broken": established.broken, "attempted": result["attempted"],
         "completed": result["completed"], "errors": result["errors"],
         "connect_p99_ms": result["latency"]["connect"]["from_start"]["p99"] / 1e6,

@@ -71,18 +71,40 @@ class ProofCable(Cable):
         return self.start_load_here(server, *arguments, **options).finish()
 
     def lose(self, per_mille):
-        """Has the kernel here lose so many of a thousand TCP frames, each way."""
-        rule = (f"ip protocol tcp numgen random mod 1000 < {per_mille} counter drop;")
-        command("nft", "-f", "-", text=f"""
-            table netdev loss {{
-                chain come {{ type filter hook ingress device {HERE} priority 0; {rule} }}
-                chain go {{ type filter hook egress device {HERE} priority 0; {rule} }}
-            }}""")
+        """Loses so many of a thousand TCP frames, each way, where they come off the cable.
+
+        Not where they go: a kernel is told of what its own interface drops, and then gives half-open
+        connections up, whose peers get an RST."""
+        lose_incoming(HERE, per_mille)
+        with self.there():
+            lose_incoming(THERE, per_mille)
 
     def lost(self):
         """How many frames were lost so far: (on the way here, on the way there)."""
-        found = re.findall(r"counter packets (\d+)", command("nft", "list", "table", "netdev", "loss"))
-        return tuple(int(number) for number in found)
+        here = count_dropped("loss")
+        with self.there():
+            return here, count_dropped("loss")
+
+
+def drop_incoming(table, link, rule):
+    """Drops frames that match as they come off an interface, and counts them. Packet sockets bound to
+    IPv4, as the stack's are, get what is left."""
+    command("nft", "-f", "-", text=f"""
+        table netdev {table} {{
+            chain come {{
+                type filter hook ingress device {link} priority 0;
+                {rule} counter drop;
+            }}
+        }}""")
+
+
+def lose_incoming(link, per_mille):
+    drop_incoming("loss", link, f"ip protocol tcp numgen random mod 1000 < {per_mille}")
+
+
+def count_dropped(table):
+    words = command("nft", "list", "table", "netdev", table).split()
+    return int(words[words.index("packets") + 1])
 
 
 def frames(link=HERE):
