@@ -240,9 +240,17 @@ void openmetrics_counters(struct openmetrics *out, const char *prefix,
 {
     for (size_t i = 0; i < view->count; i++) {
         char name[NAME_MAX_BYTES];
-        snprintf(name, sizeof(name), "%s%s", prefix, view->infos[i].name);
-        const struct openmetrics_family family = {name, OPENMETRICS_COUNTER, "",
-                                                  view->infos[i].help};
+        const char *own = view->infos[i].name;
+        size_t stem = strlen(own);
+        bool is_time = stem > 3 && strcmp(own + stem - 3, "_ns") == 0;
+        snprintf(name, sizeof(name), "%s%.*s%s", prefix, (int)(is_time ? stem - 3 : stem), own,
+                 is_time ? "_seconds" : "");
+        const struct openmetrics_family family = {name, OPENMETRICS_COUNTER,
+                                                  is_time ? "seconds" : "", view->infos[i].help};
+        if (is_time) {
+            openmetrics_one(out, &family, (double)view->values[i] / 1e9);
+            continue;
+        }
         openmetrics_begin(out, &family);
         openmetrics_count(out, &family, (struct openmetrics_labels){0}, view->values[i]);
     }

@@ -87,7 +87,8 @@ void openmetrics_powers(struct openmetrics *out, const struct openmetrics_family
 void openmetrics_one(struct openmetrics *out, const struct openmetrics_family *family,
                      double value);
 
-/* Adds every counter of a view as a family of its own, its name after the prefix. */
+/* Adds every counter of a view as a family of its own, its name after the prefix; one in ns ("_ns")
+ * in seconds, as Prometheus has it. */
 void openmetrics_counters(struct openmetrics *out, const char *prefix,
                           const struct counter_view *view);
 

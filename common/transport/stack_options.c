@@ -2,12 +2,15 @@
 #include "transport/stack_options.h"
 
 #include <errno.h>
+#include <netinet/ether.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "transport/stack_engine.h"
 
+#define MAC_TEXT_BYTES 17u
 #define PART_MAX 96 /* of "A-B/BITS" and of one fault: longer ones cannot be right */
 
 const char *const transport_syn_cookies_choices[] = {"auto", "always", "off", NULL};
@@ -115,8 +118,7 @@ static int make_addresses(struct transport_stack_config *config,
 static int make_mac(struct transport_stack_config *config, const char *text,
                     struct failure *failure)
 {
-    unsigned bytes[6];
-    int length = 0;
+    struct ether_addr mac;
     if (text == NULL) {
         return 0;
     }
@@ -124,18 +126,14 @@ static int make_mac(struct transport_stack_config *config, const char *text,
         config->mac_of_interface = true;
         return 0;
     }
-    int fields = sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &bytes[0], &bytes[1], &bytes[2],
-                        &bytes[3], &bytes[4], &bytes[5], &length);
-    bool only_hex = strspn(text, "0123456789abcdefABCDEF:") == strlen(text);
-    if (fields != 6 || length != 17 || text[length] != '\0' || !only_hex) {
+    /* The C library takes shorter forms too, which are more often a slip than meant. */
+    if (strlen(text) != MAC_TEXT_BYTES || ether_aton_r(text, &mac) == NULL) {
         return failure_set(failure, EINVAL,
                            "--mac %s: not a MAC; give six bytes as in 02:00:00:00:00:01, or "
                            "interface",
                            text);
     }
-    for (int i = 0; i < 6; i++) {
-        config->mac[i] = (uint8_t)bytes[i];
-    }
+    memcpy(config->mac, mac.ether_addr_octet, sizeof(config->mac));
     config->mac_given = true;
     return 0;
 }
@@ -143,13 +141,14 @@ static int make_mac(struct transport_stack_config *config, const char *text,
 /* Reads "1%", "0.05%" or "0.01" into a probability. */
 static int parse_probability(double *probability, const char *text, struct failure *failure)
 {
-    char unit[2] = "";
-    int length = 0;
-    int fields = sscanf(text, "%lf%n%1[%%]%n", probability, &length, unit, &length);
-    if (fields == 2) {
+    char *end;
+    *probability = strtod(text, &end);
+    bool has_number = end != text;
+    if (has_number && *end == '%') {
         *probability /= 100;
+        end++;
     }
-    if (fields < 1 || text[length] != '\0' || !(*probability >= 0 && *probability <= 1)) {
+    if (!has_number || *end != '\0' || !(*probability >= 0 && *probability <= 1)) {
         return failure_set(failure, EINVAL, "%s: give a percentage, as 1%%, or 0 to 1", text);
     }
     return 0;

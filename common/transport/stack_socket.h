@@ -58,10 +58,10 @@ int stack_socket_open(struct stack_socket **opened, const struct stack_socket_co
 
 /* Starts to answer, in a thread that inherits the caller's signal mask and rights. Returns 0 or
  * -errno with the text set. */
-int stack_socket_start(struct stack_socket *socket, struct failure *failure);
+int stack_socket_start(struct stack_socket *own, struct failure *failure);
 
 /* Ends the thread and removes the socket. NULL is allowed. */
-void stack_socket_close(struct stack_socket *socket);
+void stack_socket_close(struct stack_socket *own);
 
 /* For the reader: connects, non-blocking. Returns 0, or -errno with the text set, which `option`
  * begins: nothing there, not a socket, another user's, or nobody listens. */

@@ -158,14 +158,17 @@ static void test_powers_of_two_have_the_same_buckets(void **state)
 static void test_a_view_s_counters_are_families_of_their_own(void **state)
 {
     (void)state;
-    static const struct counter_info infos[] = {{"a", "first"}, {"b", "second"}};
-    static const uint64_t values[] = {1, 2};
-    const struct counter_view view = {infos, values, 2};
+    static const struct counter_info infos[] = {
+        {"a", "first"}, {"b", "second"}, {"idle_ns", "third"}};
+    static const uint64_t values[] = {1, 2, 1500000000};
+    const struct counter_view view = {infos, values, 3};
     struct openmetrics out;
     openmetrics_init(&out, OPENMETRICS_1_0);
     openmetrics_counters(&out, "x_", &view);
     expect(&out, "# HELP x_a first\n# TYPE x_a counter\nx_a_total 1\n"
-                 "# HELP x_b second\n# TYPE x_b counter\nx_b_total 2\n# EOF\n");
+                 "# HELP x_b second\n# TYPE x_b counter\nx_b_total 2\n"
+                 "# HELP x_idle_seconds third\n# TYPE x_idle_seconds counter\n"
+                 "# UNIT x_idle_seconds seconds\nx_idle_seconds_total 1.5\n# EOF\n");
 }
 
 int main(void)
