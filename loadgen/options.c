@@ -157,7 +157,8 @@ static const struct cli_option loadgen_option_table[] = {
      .offset = AT(reuse_after_ns),
      .metavar = "TIME",
      .initial = "65s",
-     .help = "let a 4-tuple rest for so long after its close"},
+     .help = "let a 4-tuple rest for so long after its close; with the stack, where the client "
+             "closes, by default 5 s more than --time-wait"},
 
     {.name = "engine",
      .type = CLI_ENUM,

@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "loadgen/options.h"
+
+#define REST_MARGIN_NS (5 * NS_PER_SEC)
 
 static const struct transport_stack_command *command_of(struct transport_stack_command *command,
                                                         const struct cli_given *given)
@@ -76,6 +79,18 @@ static int take_sources(struct plan *plan, struct failure *failure)
     return 0;
 }
 
+/* Where the stack keeps TIME_WAIT, its 2MSL says when a 4-tuple is free again; the margin is that
+ * of the kernel's default. Where the peer keeps it, that default stays. */
+static void choose_rest(struct plan *plan, const struct cli_given *given)
+{
+    uint64_t rest_ns = plan->stack.config.time_wait_ns + REST_MARGIN_NS;
+    bool shorter_will_do = plan->closer == CLOSER_CLIENT;
+    if (!cli_was_given(&loadgen_program, given, "reuse-after") &&
+        (shorter_will_do || rest_ns > plan->options.reuse_after_ns)) {
+        plan->options.reuse_after_ns = rest_ns;
+    }
+}
+
 int plan_stack(struct plan *plan, const struct cli_given *given, struct failure *failure)
 {
     struct transport_stack_command room;
@@ -92,6 +107,7 @@ int plan_stack(struct plan *plan, const struct cli_given *given, struct failure 
                                           failure);
     }
     plan->stack.config.acks_apart = plan->options.quickack;
+    choose_rest(plan, given);
     rc = rc != 0 ? rc : check_targets(plan, failure);
     rc = rc != 0 ? rc : check_ports(plan, failure);
     return rc != 0 ? rc : take_sources(plan, failure);

@@ -286,6 +286,12 @@ static void measure(struct cell *cell)
     cell->result->outcome = CELL_DONE;
 }
 
+/* Exit codes of a run that came to its end, whatever its verdict. */
+static bool client_judged(int code)
+{
+    return code == 0 || code == 3 || code == 4;
+}
+
 static void collect_reports(struct cell *cell)
 {
     struct cell_result *result = cell->result;
@@ -296,6 +302,11 @@ static void collect_reports(struct cell *cell)
         fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
     } else if (result->server == NULL) {
         fail_by_output(cell, command_server_program(cell->spec->server), &cell->server);
+    } else if (cell->server.child.code != 0) {
+        /* A report was written, and then the program died. */
+        fail_by_output(cell, command_server_program(cell->spec->server), &cell->server);
+    } else if (!client_judged(result->client_code)) {
+        fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
     }
 }
 

@@ -37,8 +37,21 @@ static bool is_within(double value, double expected, double share)
     return value >= expected * (1 - share) && value <= expected * (1 + share);
 }
 
+/* A client that fails at once leaves nothing to look at. */
+static bool was_sampled(struct timewait *timewait, const struct churn *churn)
+{
+    if (churn->churn_count < 2) {
+        timewait_check(timewait, false, "%s: the churn ended before it was sampled", churn->who);
+        return false;
+    }
+    return true;
+}
+
 void churn_check_pile_up(struct timewait *timewait, const struct churn *churn)
 {
+    if (!was_sampled(timewait, churn)) {
+        return;
+    }
     size_t at = sample_at(churn, FORECAST_SEC);
     const struct timewait_sample *sample = &churn->samples[at];
     double closed = (double)(sample->made - churn->samples[0].made);
@@ -54,6 +67,9 @@ void churn_check_pile_up(struct timewait *timewait, const struct churn *churn)
 void churn_check_plateau(struct timewait *timewait, const struct churn *churn)
 {
     struct timewait_estimate estimate;
+    if (!was_sampled(timewait, churn)) {
+        return;
+    }
     size_t forecast_at = sample_at(churn, FORECAST_SEC);
     const struct timewait_sample *then = &churn->samples[churn->churn_count - 1];
     uint64_t ahead_ns = then->at_ns - churn->samples[forecast_at].at_ns;

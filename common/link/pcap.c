@@ -107,6 +107,17 @@ static uint64_t pcap_memory_bytes(const struct link *link)
     return sizeof(struct pcap) + FILE_BUFFER_BYTES;
 }
 
+/* What was captured so far goes to the file, so that a disk that is full is counted and not found
+ * out when nobody asks any more. */
+static void pcap_read_counters(struct link *link)
+{
+    struct pcap *pcap = pcap_of(link);
+    if (pcap->file != NULL && fflush(pcap->file) != 0) {
+        end_capture(pcap);
+        link->counters[LINK_COUNTER_capture_failed]++;
+    }
+}
+
 static void pcap_destroy(struct link *link)
 {
     end_capture(pcap_of(link));
@@ -122,6 +133,7 @@ static const struct link_ops pcap_ops = {
     .fds = pcap_fds,
     .deadline_ns = pcap_deadline_ns,
     .memory_bytes = pcap_memory_bytes,
+    .read_counters = pcap_read_counters,
     .destroy = pcap_destroy,
 };
 

@@ -59,8 +59,11 @@ static void fill_values(const struct stack_feed *stack, uint64_t values[WATCH_FI
     values[WATCH_active_opens] = counted(stack, "opens_active");
     values[WATCH_passive_opens] = counted(stack, "opens_passive");
     values[WATCH_attempt_fails] = stepped(stack, TCP_STATE_SYN_SENT, TCP_STATE_CLOSED) +
-                                  stepped(stack, TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED);
-    values[WATCH_estab_resets] = counted(stack, "resets_received");
+                                  stepped(stack, TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED) +
+                                  stepped(stack, TCP_STATE_SYN_RECEIVED, TCP_STATE_LISTEN);
+    /* RFC 4022's tcpEstabResets: these two states left for CLOSED. */
+    values[WATCH_estab_resets] = stepped(stack, TCP_STATE_ESTABLISHED, TCP_STATE_CLOSED) +
+                                 stepped(stack, TCP_STATE_CLOSE_WAIT, TCP_STATE_CLOSED);
     values[WATCH_in_segs] = counted(stack, "segments_received");
     values[WATCH_out_segs] = counted(stack, "segments_sent");
     values[WATCH_retrans_segs] = counted(stack, "segments_resent");

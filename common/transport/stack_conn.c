@@ -149,6 +149,7 @@ static void conn_drop(struct stack_engine *engine, struct stack_conn *conn)
 {
     stack_conn_become(conn, STACK_CONN_CLOSED);
     ENGINE_COUNT(&engine->base, accept_failed);
+    engine->accept_paused = false; /* its place is free, and no CLOSED will say so */
     stack_conn_reset(engine, conn->tcp);
     engine_conn_drop(&engine->base, &conn->base);
 }

@@ -271,6 +271,12 @@ static int wait_until(struct uring_engine *engine, uint64_t now_ns, uint64_t unt
     return uring_wait(uring, alarmed ? URING_WAIT_FOREVER_NS : left_ns);
 }
 
+/* What handlers deferred while the deferred was worked off must not wait for a wait's end. */
+static bool has_deferred(const struct uring_engine *engine)
+{
+    return engine->deferred_first != SLAB_HANDLE_NONE || engine->shut_first != SLAB_HANDLE_NONE;
+}
+
 static int poll_rings(struct transport *transport, uint64_t until_ns)
 {
     struct uring_engine *engine = uring_engine_of(transport);
@@ -285,7 +291,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
     int rc = rings_flush(engine);
     uint64_t now_ns = clock_now_ns();
     engine_turn_end(transport, now_ns);
-    if (rc == 0 && !work_ready(engine) && now_ns < until_ns) {
+    if (rc == 0 && !work_ready(engine) && !has_deferred(engine) && now_ns < until_ns) {
         rc = wait_until(engine, now_ns, until_ns);
         now_ns = clock_now_ns();
         if (rc == 0 && engine->ring_count > 1) {

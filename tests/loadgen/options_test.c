@@ -281,6 +281,28 @@ static void the_stacks_options_become_its_configuration(void **state)
     plan_destroy(&plan);
 }
 
+static void four_tuples_rest_as_long_as_whoever_keeps_time_wait(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        uint64_t rest_ns;
+    } cases[] = {
+        {"--target 10.9.0.1:1 " STACK, 65 * NS_PER_SEC},
+        {"--target 10.9.0.1:1 --time-wait 1s " STACK, 6 * NS_PER_SEC},
+        {"--target 10.9.0.1:1 --time-wait 600s " STACK, 605 * NS_PER_SEC},
+        {"--target 10.9.0.1:1 --time-wait 1s --closer server " STACK, 65 * NS_PER_SEC},
+        {"--target 10.9.0.1:1 --time-wait 1s --reuse-after 3s " STACK, 3 * NS_PER_SEC},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan plan;
+        struct failure failure;
+        assert_int_equal(make(&plan, cases[i].line, &failure), 0);
+        assert_int_equal(plan.options.reuse_after_ns, cases[i].rest_ns);
+        plan_destroy(&plan);
+    }
+}
+
 static void a_routed_range_has_one_address_on_the_link(void **state)
 {
     (void)state;
@@ -309,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_drain_of_zero_is_not_the_default),
         cmocka_unit_test(automatic_ports_need_no_sources),
         cmocka_unit_test(what_the_stack_cannot_have_gets_one_line),
+        cmocka_unit_test(four_tuples_rest_as_long_as_whoever_keeps_time_wait),
         cmocka_unit_test(the_stacks_options_become_its_configuration),
         cmocka_unit_test(a_routed_range_has_one_address_on_the_link),
     };
