@@ -160,7 +160,8 @@ static void *send_stream(void *context)
     uint32_t number = 0;
     while (number < STREAM_FRAMES) {
         struct link_slot slots[16];
-        const size_t room = link_reserve(link, slots, 16);
+        const uint32_t left = STREAM_FRAMES - number;
+        const size_t room = link_reserve(link, slots, left < 16 ? left : 16);
         for (size_t i = 0; i < room; i++) {
             struct frame_plan plan = plan_to(rig, 1, number++);
             plan.bytes = 60;
