@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
@@ -15,12 +17,12 @@ static int find_bin_dir(struct place *place, const char *bin_dir)
         int length = snprintf(place->bin_dir, sizeof(place->bin_dir), "%s", bin_dir);
         return length < (int)sizeof(place->bin_dir) ? 0 : -ENAMETOOLONG;
     }
+    /* Not by /proc/self/exe, which in a chroot tells the path outside of it once the keeper has a
+     * mount namespace of its own. */
     char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length < 0) {
+    if (realpath((const char *)getauxval(AT_EXECFN), self) == NULL) {
         return -errno;
     }
-    self[length] = '\0';
     snprintf(place->bin_dir, sizeof(place->bin_dir), "%s", dirname(self));
     return 0;
 }
