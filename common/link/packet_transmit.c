@@ -3,9 +3,16 @@
  *
  * Its socket is apart from the receiving ones and bound to no protocol, so it receives nothing and
  * carries ARP as well as IPv4. A slot goes AVAILABLE -> SEND_REQUEST (ours: queued) -> SENDING ->
- * AVAILABLE (the kernel's: gone, and its pages no longer read). */
+ * AVAILABLE (the kernel's: gone, and its pages no longer read).
+ *
+ * In front of each frame is a virtio_net_hdr (PACKET_VNET_HDR), for its hdr_len only: that much the
+ * kernel copies, the rest it refers to where it lies. A short frame is copied whole: a veth would
+ * copy what it refers to into a page of its own, which costs more than all else in the frame's way.
+ */
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -13,15 +20,20 @@
 #include "link/packet_socket.h"
 
 #define BLOCK_BYTES (256u * 1024)
-#define DATA_AT sizeof(struct tpacket2_hdr)
+#define HEADER_AT sizeof(struct tpacket2_hdr)
+#define HEADER_BYTES sizeof(struct virtio_net_hdr)
+#define DATA_AT (HEADER_AT + HEADER_BYTES)
 #define SEND_BUFFER_BYTES (4 * 1024 * 1024)
 
 /* A frame that the kernel refuses so many flushes in a row for want of room is dropped: what stands
  * in its way may be a rule on the interface that will never let it pass. */
 #define REFUSALS_MAX 64u
 
-/* PACKET_LOSS has the kernel skip frames that it cannot send at all; one shorter than an Ethernet
- * header is such. */
+/* Frames up to this are copied whole: those without data, and small requests with their answers. */
+#define COPY_WHOLE_BYTES 256u
+
+/* PACKET_LOSS has the kernel skip frames that it cannot send at all; one shorter than its own
+ * headers is such. */
 #define BYTES_TO_SKIP 1u
 
 static struct tpacket2_hdr *slot_at(const struct packet_transmit *transmit, uint32_t place)
@@ -49,6 +61,7 @@ static int ring_set_up(struct packet_transmit *transmit, const struct packet_rin
     const struct packet_option options[] = {
         {PACKET_VERSION, "TPACKET_V2", &version, sizeof(version)},
         {PACKET_LOSS, "PACKET_LOSS", &one, sizeof(one)},
+        {PACKET_VNET_HDR, "PACKET_VNET_HDR", &one, sizeof(one)},
         {PACKET_TX_RING, "a transmit ring", &request, sizeof(request)},
     };
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
@@ -117,7 +130,10 @@ void packet_transmit_send(struct packet_transmit *transmit, const struct link_sl
     for (size_t i = 0; i < count; i++) {
         struct tpacket2_hdr *slot = slot_at(transmit, transmit->next);
         ASSERT(slots[i].data == (uint8_t *)slot + DATA_AT);
-        slot->tp_len = slots[i].bytes;
+        const struct virtio_net_hdr header = {
+            .hdr_len = slots[i].bytes <= COPY_WHOLE_BYTES ? (uint16_t)slots[i].bytes : 0};
+        memcpy((uint8_t *)slot + HEADER_AT, &header, sizeof(header));
+        slot->tp_len = (uint32_t)HEADER_BYTES + slots[i].bytes;
         __atomic_store_n(&slot->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
         transmit->next++;
     }
@@ -134,7 +150,7 @@ static uint64_t collect(struct packet_transmit *transmit)
             break;
         }
         const uint32_t length = slot_at(transmit, oldest)->tp_len;
-        bytes += length == BYTES_TO_SKIP ? 0 : length; /* given up: counted when it was */
+        bytes += length == BYTES_TO_SKIP ? 0 : length - HEADER_BYTES; /* given up: counted then */
         transmit->queued--;
         transmit->refusals = 0;
     }
@@ -146,7 +162,7 @@ static void refuse(struct packet_transmit *transmit, uint64_t *counters)
 {
     if (++transmit->refusals >= REFUSALS_MAX) {
         struct tpacket2_hdr *slot = slot_at(transmit, transmit->next - transmit->queued);
-        counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len;
+        counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len - HEADER_BYTES;
         slot->tp_len = BYTES_TO_SKIP;
         transmit->refusals = 0;
     }
