@@ -6,6 +6,10 @@
  * answered, or when it was sent. */
 #define UNTIMED 0x80u
 
+/* SYN-ACKs are sent again into half of the queue of replies at most: the other half is for what is
+ * sent the first time, in answer to what comes in before the next output. */
+#define RESENDS_MAX (TCP_REPLIES_MAX / 2)
+
 static struct half_open *record_at(const struct tcp *tcp, uint32_t record)
 {
     return pool_at(&tcp->half_open, record);
@@ -234,31 +238,42 @@ static void resend(struct tcp *tcp, uint32_t record)
     send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
 }
 
+/* The record that is due first, of those that begin a list; TCP_NO_RECORD: there is none. */
+static uint32_t due_first(const struct tcp *tcp)
+{
+    uint32_t first = TCP_NO_RECORD;
+    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
+        uint32_t record = tcp->half_open_levels[level].first;
+        if (record != TCP_NO_RECORD &&
+            (first == TCP_NO_RECORD ||
+             seq_lt(record_at(tcp, record)->deadline_ms, record_at(tcp, first)->deadline_ms))) {
+            first = record;
+        }
+    }
+    return first;
+}
+
+/* After a turn that came late more may be due than the queue of replies holds. What finds no room
+ * waits without a retry counted; the longest overdue goes first, so that none waits for ever. */
 void half_open_expire(struct tcp *tcp)
 {
-    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
-        for (;;) {
-            uint32_t record = tcp->half_open_levels[level].first;
-            if (record == TCP_NO_RECORD ||
-                seq_gt(record_at(tcp, record)->deadline_ms, tcp->now_ms)) {
-                break;
-            }
-            resend(tcp, record);
+    uint32_t record;
+    tcp->half_open_waits = false;
+    while ((record = due_first(tcp)) != TCP_NO_RECORD &&
+           seq_le(record_at(tcp, record)->deadline_ms, tcp->now_ms)) {
+        if (tcp->reply_count >= RESENDS_MAX) {
+            tcp->half_open_waits = true;
+            return;
         }
+        resend(tcp, record);
     }
 }
 
 uint64_t half_open_deadline(const struct tcp *tcp)
 {
-    uint64_t soonest = CLOCK_NEVER;
-    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
-        uint32_t record = tcp->half_open_levels[level].first;
-        if (record != TCP_NO_RECORD) {
-            uint64_t at = tcp_ns_of(tcp, record_at(tcp, record)->deadline_ms);
-            soonest = at < soonest ? at : soonest;
-        }
-    }
-    return soonest;
+    uint32_t record = due_first(tcp);
+    return record == TCP_NO_RECORD ? CLOCK_NEVER
+                                   : tcp_ns_of(tcp, record_at(tcp, record)->deadline_ms);
 }
 
 /* The SYN-ACK's window as later segments put it: rounded up, or the right edge would shrink. */
