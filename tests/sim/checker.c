@@ -169,6 +169,7 @@ void checker_sent(struct checker *checker, uint32_t host, const uint8_t *bytes, 
     if (!parse_sent(checker, host, checked, packet_parse(packet, bytes, count))) {
         return;
     }
+    checker->segments_sent[host]++;
     struct flow_tuple tuple = {packet->source, packet->target, packet->source_port,
                                packet->target_port};
     checked->ref = flow_find(&checker->table, &tuple);

@@ -117,6 +117,20 @@ static bool opening_again(const struct judgement *judgement)
     return true;
 }
 
+/* RFC 6298 2.1: nobody knows the round trip yet. Each time-out after the first is longer. */
+static bool check_syn_time(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    uint64_t now_ns = judgement->checker->now_ns;
+    uint64_t waited_ns = now_ns - own->syn_sent_ns;
+    own->syn_sent_ns = now_ns;
+    if (waited_ns < judgement->checker->syn_rto_ns[judgement->host]) {
+        return judgement_fail(judgement, RULE_resend_early, "a SYN again after %llu us",
+                              (unsigned long long)(waited_ns / 1000));
+    }
+    return true;
+}
+
 bool opening_syn(const struct judgement *judgement)
 {
     struct half *own = judgement->own;
@@ -130,9 +144,10 @@ bool opening_syn(const struct judgement *judgement)
     }
     if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
         own->sent_plain_syn |= !asks_for_ecn(packet->flags);
-        return opening_again(judgement);
+        return check_syn_time(judgement) && opening_again(judgement);
     }
     opening_begin(own, HALF_ACTIVE, packet);
+    own->syn_sent_ns = judgement->checker->now_ns;
     return true;
 }
 
