@@ -408,12 +408,61 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
     return false;
 }
 
+/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
+ * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
+ * of the others nothing is remembered. */
+static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    const struct wire_tcp_options *options = &segment->options;
+    struct cookie_syn syn = {.irs = segment->seq - 1};
+    if (!cookie_check(&tcp->cookie_key, &arrival->tuple, segment->ack - 1, &syn, tcp->now_ns)) {
+        return false;
+    }
+    bool has_timestamp = tcp->config.timestamps && options->has_timestamp;
+    if (has_timestamp && !cookie_timestamp_read(options->ts_ecr, &syn)) {
+        return false;
+    }
+    unsigned flags = has_timestamp ? TCB_TIMESTAMPS : 0u;
+    flags |= tcp->config.sack && syn.sack_permitted ? TCB_SACK : 0u;
+    flags |= tcp->config.window_scaling && syn.has_wscale ? TCB_WINDOW_SCALING : 0u;
+    flags |= syn.ecn ? TCB_ECN : 0u;
+    entry->tuple = arrival->tuple;
+    entry->irs = syn.irs;
+    entry->iss = segment->ack - 1;
+    entry->ts_recent = options->ts_val;
+    entry->mss = syn.mss;
+    entry->window = segment->window;
+    entry->wscale = syn.wscale;
+    entry->flags = (uint8_t)(flags | UNTIMED);
+    return true;
+}
+
+/* A SYN may be answered by a cookie, come again while there is room for a record, and the first
+ * answer be taken up: the record is not the connection's. Tells whether the ACK is such a one. */
+static bool input_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
+{
+    uint16_t listener = record_at(tcp, record)->listener;
+    struct half_open entry = {.listener = listener};
+    if (tcp->config.syn_cookies == TCP_COOKIES_OFF || !read_cookie(tcp, arrival, &entry)) {
+        return false;
+    }
+    if (listener_is_full(&tcp->listeners[listener])) {
+        tcp_count(tcp, TCP_COUNTER_accepts_deferred_backlog);
+        return true;
+    }
+    half_open_drop(tcp, record, TCP_STATE_LISTEN);
+    return half_open_cookie(tcp, arrival, listener);
+}
+
 static void input_ack(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
 {
     const struct half_open *entry = record_at(tcp, record);
     if (arrival->segment->ack != entry->iss + 1) {
-        tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
-        reply_reset(tcp, arrival);
+        if (!input_cookie(tcp, arrival, record)) {
+            tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
+            reply_reset(tcp, arrival);
+        }
         return;
     }
     if (listener_is_full(&tcp->listeners[entry->listener])) {
@@ -457,36 +506,6 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
         return;
     }
     input_ack(tcp, arrival, record);
-}
-
-/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
- * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
- * of the others nothing is remembered. */
-static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
-{
-    const struct wire_tcp *segment = arrival->segment;
-    const struct wire_tcp_options *options = &segment->options;
-    struct cookie_syn syn = {.irs = segment->seq - 1};
-    if (!cookie_check(&tcp->cookie_key, &arrival->tuple, segment->ack - 1, &syn, tcp->now_ns)) {
-        return false;
-    }
-    bool has_timestamp = tcp->config.timestamps && options->has_timestamp;
-    if (has_timestamp && !cookie_timestamp_read(options->ts_ecr, &syn)) {
-        return false;
-    }
-    unsigned flags = has_timestamp ? TCB_TIMESTAMPS : 0u;
-    flags |= tcp->config.sack && syn.sack_permitted ? TCB_SACK : 0u;
-    flags |= tcp->config.window_scaling && syn.has_wscale ? TCB_WINDOW_SCALING : 0u;
-    flags |= syn.ecn ? TCB_ECN : 0u;
-    entry->tuple = arrival->tuple;
-    entry->irs = syn.irs;
-    entry->iss = segment->ack - 1;
-    entry->ts_recent = options->ts_val;
-    entry->mss = syn.mss;
-    entry->window = segment->window;
-    entry->wscale = syn.wscale;
-    entry->flags = (uint8_t)(flags | UNTIMED);
-    return true;
 }
 
 bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener)

@@ -29,6 +29,14 @@ struct opening {
     uint32_t peer_instance;
     uint32_t tsval; /* the first: nothing older can be an echo of it */
     bool ecn;       /* a passive end's answer granted it */
+    /* Of one that another took the place of: what it agreed on, and the peer's right edge by the
+     * segments that acknowledge its ISN. */
+    bool timestamps_on;
+    bool sack_on;
+    bool scale_on;
+    uint8_t offered;
+    uint16_t syn_window;
+    uint32_t edge_seen;
 };
 
 /* A SYN that came to this end. */

@@ -176,6 +176,79 @@ static void a_cookie_keeps_ecn_and_assumes_the_mss_of_a_peer_that_named_none(voi
     fixture_end(&f);
 }
 
+static void a_cookie_is_taken_up_though_the_syn_came_again_and_has_a_record(void **state)
+{
+    (void)state;
+    for (uint32_t backlog = 1; backlog <= 2; backlog++) {
+        struct fixture f;
+        fixture_init(&f);
+        f.config.half_open_max = 1;
+        f.backlog = backlog;
+        listening(&f);
+        knock(&f, 1);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* has the only record */
+        uint32_t first = f.iss;
+        knock(&f, 2);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* a cookie */
+        uint32_t cookie = f.iss;
+        f.peer_port = 1;
+        f.iss = first;
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+        STATE(&f, FWS_STATE_ESTABLISHED);
+        assert_int_equal(backlog == 1 ? fws_accept(f.host, f.listener, &f.conn) : 0, 0);
+        knock(&f, 2);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* a record, whose ISN is another */
+        assert_int_not_equal(f.iss, cookie);
+        assert_int_equal(half_open_count(&f), 1);
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 2);
+        RECV(&f, .flags = RST, .seq = 2); /* neither */
+        f.iss = cookie;
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+        RECV_NOTHING(&f);
+        STATE(&f, FWS_STATE_ESTABLISHED);
+        assert_int_equal(half_open_count(&f), 0);
+        assert_int_equal(fixture_counter(&f, "cookies_accepted"), 1);
+        fixture_end(&f);
+    }
+}
+
+static void a_full_backlog_keeps_the_record_beside_a_cookie(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.config.half_open_max = 1;
+    f.backlog = 1;
+    listening(&f);
+    knock(&f, 1);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t first = f.iss;
+    knock(&f, 2);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t cookie = f.iss;
+    knock(&f, 3);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t third = f.iss;
+    f.peer_port = 1;
+    f.iss = first;
+    SEND(&f, .flags = RST, .seq = 1);
+    knock(&f, 2);
+    RECV(&f, .flags = SYN | ACK, .ack = 1); /* now with a record */
+    f.peer_port = 3;
+    f.iss = third;
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1); /* fills the backlog */
+    f.peer_port = 2;
+    f.iss = cookie;
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    RECV_NOTHING(&f);
+    STATE(&f, FWS_STATE_SYN_RECEIVED);
+    assert_int_equal(fixture_counter(&f, "accepts_deferred_backlog"), 1);
+    assert_int_equal(fws_accept(f.host, f.listener, &f.conn), 0);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    fixture_end(&f);
+}
+
 static void a_cookie_whose_echo_is_zero_is_none(void **state)
 {
     (void)state;
@@ -491,6 +564,8 @@ int main(void)
         cmocka_unit_test(a_full_backlog_refuses_syns_and_acks_and_cookies),
         cmocka_unit_test(without_cookies_an_ack_to_a_listener_is_reset),
         cmocka_unit_test(a_cookie_keeps_ecn_and_assumes_the_mss_of_a_peer_that_named_none),
+        cmocka_unit_test(a_cookie_is_taken_up_though_the_syn_came_again_and_has_a_record),
+        cmocka_unit_test(a_full_backlog_keeps_the_record_beside_a_cookie),
         cmocka_unit_test(a_cookie_whose_echo_is_zero_is_none),
         cmocka_unit_test(a_closed_listener_drops_its_half_open_connections_and_no_others),
         cmocka_unit_test(a_listener_closed_before_its_news_were_read_tells_none),
