@@ -82,7 +82,8 @@ enum fws_feature { /* bits of fws_config.features_off */
                    FWS_REASSEMBLY = 1 << 4, /* of IP fragments; off: they are refused and counted */
                    FWS_DELAYED_ACK =
                        1 << 5,           /* off: every segment with data is acknowledged at once */
-                   FWS_FIN_ACK = 1 << 6, /* at once; off: a FIN's ACK waits as that of data does */
+                   FWS_FIN_ACK = 1 << 6, /* at once; off: a FIN's ACK waits for the close that may
+                                          * follow, also where data is acknowledged at once */
 };
 
 struct fws_config {

@@ -144,6 +144,10 @@ static bool complete_handshake(struct tcp *tcp, const struct tcp_arrival *arriva
     tcb->snd_wnd = window_of(arrival, tcb);
     tcb->snd_wnd_max = tcb->snd_wnd > tcb->snd_wnd_max ? tcb->snd_wnd : tcb->snd_wnd_max;
     tcb->snd_wl1 = segment->seq;
+    if (tcb_has(tcb, TCB_RESEND)) {
+        /* Our SYN-ACK was to go out and is moot now; what it would have acknowledged is not. */
+        output_ack(tcp, tcb);
+    }
     event_raise(tcp, tcb, TCP_WRITABLE);
     return true;
 }

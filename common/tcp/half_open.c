@@ -6,6 +6,10 @@
  * answered, or when it was sent. */
 #define UNTIMED 0x80u
 
+/* SYN-ACKs are sent again into half of the queue of replies at most: the other half is for what is
+ * sent the first time, in answer to what comes in before the next output. */
+#define RESENDS_MAX (TCP_REPLIES_MAX / 2)
+
 static struct half_open *record_at(const struct tcp *tcp, uint32_t record)
 {
     return pool_at(&tcp->half_open, record);
@@ -234,31 +238,42 @@ static void resend(struct tcp *tcp, uint32_t record)
     send_synack(tcp, entry, tcp_timestamp(tcp, &entry->tuple));
 }
 
+/* The record that is due first, of those that begin a list; TCP_NO_RECORD: there is none. */
+static uint32_t due_first(const struct tcp *tcp)
+{
+    uint32_t first = TCP_NO_RECORD;
+    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
+        uint32_t record = tcp->half_open_levels[level].first;
+        if (record != TCP_NO_RECORD &&
+            (first == TCP_NO_RECORD ||
+             seq_lt(record_at(tcp, record)->deadline_ms, record_at(tcp, first)->deadline_ms))) {
+            first = record;
+        }
+    }
+    return first;
+}
+
+/* After a turn that came late more may be due than the queue of replies holds. What finds no room
+ * waits without a retry counted; the longest overdue goes first, so that none waits for ever. */
 void half_open_expire(struct tcp *tcp)
 {
-    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
-        for (;;) {
-            uint32_t record = tcp->half_open_levels[level].first;
-            if (record == TCP_NO_RECORD ||
-                seq_gt(record_at(tcp, record)->deadline_ms, tcp->now_ms)) {
-                break;
-            }
-            resend(tcp, record);
+    uint32_t record;
+    tcp->half_open_waits = false;
+    while ((record = due_first(tcp)) != TCP_NO_RECORD &&
+           seq_le(record_at(tcp, record)->deadline_ms, tcp->now_ms)) {
+        if (tcp->reply_count >= RESENDS_MAX) {
+            tcp->half_open_waits = true;
+            return;
         }
+        resend(tcp, record);
     }
 }
 
 uint64_t half_open_deadline(const struct tcp *tcp)
 {
-    uint64_t soonest = CLOCK_NEVER;
-    for (unsigned level = 0; level < TCP_SYN_LEVELS; level++) {
-        uint32_t record = tcp->half_open_levels[level].first;
-        if (record != TCP_NO_RECORD) {
-            uint64_t at = tcp_ns_of(tcp, record_at(tcp, record)->deadline_ms);
-            soonest = at < soonest ? at : soonest;
-        }
-    }
-    return soonest;
+    uint32_t record = due_first(tcp);
+    return record == TCP_NO_RECORD ? CLOCK_NEVER
+                                   : tcp_ns_of(tcp, record_at(tcp, record)->deadline_ms);
 }
 
 /* The SYN-ACK's window as later segments put it: rounded up, or the right edge would shrink. */
@@ -393,12 +408,61 @@ static bool check_sequence(struct tcp *tcp, const struct tcp_arrival *arrival,
     return false;
 }
 
+/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
+ * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
+ * of the others nothing is remembered. */
+static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
+{
+    const struct wire_tcp *segment = arrival->segment;
+    const struct wire_tcp_options *options = &segment->options;
+    struct cookie_syn syn = {.irs = segment->seq - 1};
+    if (!cookie_check(&tcp->cookie_key, &arrival->tuple, segment->ack - 1, &syn, tcp->now_ns)) {
+        return false;
+    }
+    bool has_timestamp = tcp->config.timestamps && options->has_timestamp;
+    if (has_timestamp && !cookie_timestamp_read(options->ts_ecr, &syn)) {
+        return false;
+    }
+    unsigned flags = has_timestamp ? TCB_TIMESTAMPS : 0u;
+    flags |= tcp->config.sack && syn.sack_permitted ? TCB_SACK : 0u;
+    flags |= tcp->config.window_scaling && syn.has_wscale ? TCB_WINDOW_SCALING : 0u;
+    flags |= syn.ecn ? TCB_ECN : 0u;
+    entry->tuple = arrival->tuple;
+    entry->irs = syn.irs;
+    entry->iss = segment->ack - 1;
+    entry->ts_recent = options->ts_val;
+    entry->mss = syn.mss;
+    entry->window = segment->window;
+    entry->wscale = syn.wscale;
+    entry->flags = (uint8_t)(flags | UNTIMED);
+    return true;
+}
+
+/* A SYN may be answered by a cookie, come again while there is room for a record, and the first
+ * answer be taken up: the record is not the connection's. Tells whether the ACK is such a one. */
+static bool input_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
+{
+    uint16_t listener = record_at(tcp, record)->listener;
+    struct half_open entry = {.listener = listener};
+    if (tcp->config.syn_cookies == TCP_COOKIES_OFF || !read_cookie(tcp, arrival, &entry)) {
+        return false;
+    }
+    if (listener_is_full(&tcp->listeners[listener])) {
+        tcp_count(tcp, TCP_COUNTER_accepts_deferred_backlog);
+        return true;
+    }
+    half_open_drop(tcp, record, TCP_STATE_LISTEN);
+    return half_open_cookie(tcp, arrival, listener);
+}
+
 static void input_ack(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_t record)
 {
     const struct half_open *entry = record_at(tcp, record);
     if (arrival->segment->ack != entry->iss + 1) {
-        tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
-        reply_reset(tcp, arrival);
+        if (!input_cookie(tcp, arrival, record)) {
+            tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
+            reply_reset(tcp, arrival);
+        }
         return;
     }
     if (listener_is_full(&tcp->listeners[entry->listener])) {
@@ -442,36 +506,6 @@ void half_open_input(struct tcp *tcp, const struct tcp_arrival *arrival, uint32_
         return;
     }
     input_ack(tcp, arrival, record);
-}
-
-/* What the cookie and the ACK tell of the SYN that was forgotten. DEVIATION from RFC 3168 section
- * 6.1.1: when copies of a SYN asked for ECN and for none, only the answer that was taken up counts;
- * of the others nothing is remembered. */
-static bool read_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, struct half_open *entry)
-{
-    const struct wire_tcp *segment = arrival->segment;
-    const struct wire_tcp_options *options = &segment->options;
-    struct cookie_syn syn = {.irs = segment->seq - 1};
-    if (!cookie_check(&tcp->cookie_key, &arrival->tuple, segment->ack - 1, &syn, tcp->now_ns)) {
-        return false;
-    }
-    bool has_timestamp = tcp->config.timestamps && options->has_timestamp;
-    if (has_timestamp && !cookie_timestamp_read(options->ts_ecr, &syn)) {
-        return false;
-    }
-    unsigned flags = has_timestamp ? TCB_TIMESTAMPS : 0u;
-    flags |= tcp->config.sack && syn.sack_permitted ? TCB_SACK : 0u;
-    flags |= tcp->config.window_scaling && syn.has_wscale ? TCB_WINDOW_SCALING : 0u;
-    flags |= syn.ecn ? TCB_ECN : 0u;
-    entry->tuple = arrival->tuple;
-    entry->irs = syn.irs;
-    entry->iss = segment->ack - 1;
-    entry->ts_recent = options->ts_val;
-    entry->mss = syn.mss;
-    entry->window = segment->window;
-    entry->wscale = syn.wscale;
-    entry->flags = (uint8_t)(flags | UNTIMED);
-    return true;
 }
 
 bool half_open_cookie(struct tcp *tcp, const struct tcp_arrival *arrival, uint16_t listener)

@@ -270,7 +270,7 @@ uint32_t output_segment(struct tcp *tcp, struct tcb *tcb, uint8_t *packet)
 
 bool tcp_has_output(const struct tcp *tcp)
 {
-    return tcp->reply_count > 0 || tcp->output.first != TCP_NO_RECORD;
+    return tcp->reply_count > 0 || tcp->half_open_waits || tcp->output.first != TCP_NO_RECORD;
 }
 
 static void pop_first(struct tcp *tcp, struct tcb *tcb)
@@ -287,6 +287,9 @@ static void pop_first(struct tcp *tcp, struct tcb *tcb)
 
 uint32_t tcp_output(struct tcp *tcp, uint8_t *packet)
 {
+    if (tcp->reply_count == 0 && tcp->half_open_waits) {
+        half_open_expire(tcp);
+    }
     uint32_t length = reply_output(tcp, packet);
     while (length == 0 && tcp->output.first != TCP_NO_RECORD) {
         struct tcb *tcb = tcb_at(tcp, tcp->output.first);

@@ -284,6 +284,7 @@ struct tcp {
     uint32_t time_wait_ms;
     uint32_t synack_delay_ms[TCP_SYN_LEVELS];
     struct half_open_list half_open_levels[TCP_SYN_LEVELS];
+    bool half_open_waits;       /* SYN-ACKs are due that found no room: output goes on with them */
     struct listener *listeners; /* config.listeners_max */
     uint64_t challenge_period;  /* second that the budget below belongs to */
     uint64_t challenge_budget;

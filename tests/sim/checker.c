@@ -169,6 +169,7 @@ void checker_sent(struct checker *checker, uint32_t host, const uint8_t *bytes, 
     if (!parse_sent(checker, host, checked, packet_parse(packet, bytes, count))) {
         return;
     }
+    checker->segments_sent[host]++;
     struct flow_tuple tuple = {packet->source, packet->target, packet->source_port,
                                packet->target_port};
     checked->ref = flow_find(&checker->table, &tuple);
@@ -219,6 +220,21 @@ static void note_syn(struct half *half, const struct checked *checked)
     };
 }
 
+/* A segment may acknowledge an answer that another has taken the place of, and may yet be taken up.
+ */
+static void note_former_edges(struct half *half, const struct packet *packet)
+{
+    uint32_t known = half->before_count < FLOW_OPENINGS ? half->before_count : FLOW_OPENINGS;
+    for (uint32_t i = 0; i < known; i++) {
+        struct opening *former = &half->before[i];
+        uint32_t edge =
+            packet->ack + ((uint32_t)packet->window << (former->scale_on ? half->peer_wscale : 0));
+        if (packet->ack == former->iss + 1 && seq_distance(edge, former->edge_seen) > 0) {
+            former->edge_seen = edge;
+        }
+    }
+}
+
 static void note_edge(struct half *half, const struct checked *checked)
 {
     const struct packet *packet = &checked->packet;
@@ -238,6 +254,9 @@ static void note_edge(struct half *half, const struct checked *checked)
         return;
     }
     bool is_syn = (packet->flags & PACKET_SYN) != 0;
+    if (half->phase == HALF_PASSIVE && !half->confirmed && !is_syn) {
+        note_former_edges(half, packet);
+    }
     uint32_t scale = half->scale_on && !is_syn ? half->peer_wscale : 0;
     uint32_t edge = packet->ack + ((uint32_t)packet->window << scale);
     if (seq_distance(edge, half->edge_seen) > 0) {

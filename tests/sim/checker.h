@@ -29,7 +29,10 @@ struct checker {
     uint64_t event;              /* number of the present one */
     enum event_cause cause;
     uint64_t now_ns;
-    uint32_t mtu_bytes[8]; /* of each host's link */
+    uint32_t mtu_bytes[8];  /* of each host's link */
+    uint8_t ttl[8];         /* of each host's packets; 0: 64 */
+    uint64_t syn_rto_ns[8]; /* the least until a SYN is sent again */
+    uint64_t segments_sent[8];
     uint64_t packets_sent;
     uint64_t segments_rst;
     uint64_t segments_retransmitted;

@@ -117,6 +117,20 @@ static bool opening_again(const struct judgement *judgement)
     return true;
 }
 
+/* RFC 6298 2.1: nobody knows the round trip yet. Each time-out after the first is longer. */
+static bool check_syn_time(const struct judgement *judgement)
+{
+    struct half *own = judgement->own;
+    uint64_t now_ns = judgement->checker->now_ns;
+    uint64_t waited_ns = now_ns - own->syn_sent_ns;
+    own->syn_sent_ns = now_ns;
+    if (waited_ns < judgement->checker->syn_rto_ns[judgement->host]) {
+        return judgement_fail(judgement, RULE_resend_early, "a SYN again after %llu us",
+                              (unsigned long long)(waited_ns / 1000));
+    }
+    return true;
+}
+
 bool opening_syn(const struct judgement *judgement)
 {
     struct half *own = judgement->own;
@@ -130,9 +144,10 @@ bool opening_syn(const struct judgement *judgement)
     }
     if (own->phase == HALF_ACTIVE && own->now.iss == packet->seq) {
         own->sent_plain_syn |= !asks_for_ecn(packet->flags);
-        return opening_again(judgement);
+        return check_syn_time(judgement) && opening_again(judgement);
     }
     opening_begin(own, HALF_ACTIVE, packet);
+    own->syn_sent_ns = judgement->checker->now_ns;
     return true;
 }
 
@@ -202,6 +217,7 @@ static void resume_former(struct half *own)
             own->now.instance = former->instance;
             own->now.peer_instance = former->peer_instance;
             own->now.tsval = former->tsval;
+            own->now.ecn = own->ecn_on = own->ecn_on || former->ecn;
         }
     }
 }
@@ -209,6 +225,12 @@ static void resume_former(struct half *own)
 void opening_keep(struct half *own)
 {
     if (own->phase == HALF_PASSIVE && !own->confirmed) {
+        own->now.timestamps_on = own->timestamps_on;
+        own->now.sack_on = own->sack_on;
+        own->now.scale_on = own->scale_on;
+        own->now.offered = own->offered;
+        own->now.syn_window = own->syn_window;
+        own->now.edge_seen = own->edge_seen;
         own->before[own->before_count++ % FLOW_OPENINGS] = own->now;
     } else if (!own->forgotten) {
         own->before_count = 0;
@@ -261,6 +283,24 @@ static bool confirm_active(const struct judgement *judgement)
     return true;
 }
 
+/* An answer that was taken up after all: with what it agreed on, which a cookie that keeps no
+ * options and a record need not agree about. */
+static void resume(struct half *own, const struct opening *former)
+{
+    own->now = *former;
+    own->ecn_on = former->ecn; /* a cookie's end cannot know of its other answers */
+    own->timestamps_on = former->timestamps_on;
+    own->sack_on = former->sack_on;
+    own->scale_on = former->scale_on;
+    own->offered = former->offered;
+    own->syn_window = former->syn_window;
+    own->edge_seen = former->edge_seen;
+    own->snd_max = former->iss + 1;
+    own->urgent_last = former->iss;
+    own->ack_max = former->irs + 1;
+    own->edge_advertised = former->irs + 1 + former->syn_window;
+}
+
 /* A passive end's first segment: which of its SYN-ACKs was taken up? */
 static bool confirm_passive(const struct judgement *judgement)
 {
@@ -270,18 +310,18 @@ static bool confirm_passive(const struct judgement *judgement)
     if (own->now.iss == judgement->packet->seq && packet_length(judgement->packet) == 0) {
         return true; /* a keep-alive probe: SND.NXT - 1 */
     }
-    own->confirmed = true;
+    /* A record of the SYN cache acknowledges no more than the SYN, and may yet give way to a cookie
+     * that went out before it. */
+    bool is_bare =
+        packet_length(judgement->packet) == 0 && judgement->packet->ack == own->now.irs + 1;
     if (own->now.iss == iss) {
+        own->confirmed = !is_bare;
         return true;
     }
+    own->confirmed = true;
     for (uint32_t i = 0; i < known; i++) {
         if (own->before[i].iss == iss) {
-            own->now = own->before[i];
-            own->ecn_on = own->now.ecn; /* a cookie's end cannot know of its other answers */
-            own->snd_max = iss + 1;
-            own->urgent_last = iss;
-            own->ack_max = own->now.irs + 1;
-            own->edge_advertised = own->now.irs + 1 + own->syn_window;
+            resume(own, &own->before[i]);
             own->tsval_last = judgement->packet->tsval;
             return true;
         }

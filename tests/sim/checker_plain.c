@@ -49,6 +49,25 @@ static bool check_order(const struct judgement *judgement)
     return true;
 }
 
+/* MUST-48, MUST-49 of RFC 9293. Segments with data are of a record that knows its options; an RST
+ * or SYN-ACK may be of none. */
+static bool check_marks(const struct judgement *judgement)
+{
+    const struct packet *packet = judgement->packet;
+    const struct half_app *app = &judgement->own->app;
+    uint8_t of_host = judgement->checker->ttl[judgement->host];
+    of_host = of_host ? of_host : 64;
+    bool is_own = app->known && packet->ttl == app->ttl && packet->ip_dscp == app->dscp;
+    bool is_default = packet->ttl == of_host && packet->ip_dscp == 0;
+    bool is_marked = app->known && (app->ttl || app->dscp);
+    if (packet->payload_bytes == 0 || !app->known || (is_marked ? is_own : is_default)) {
+        return true;
+    }
+    return judgement_fail(judgement, RULE_packet_marks, "TTL %u DSCP %u, asked for %u and %u",
+                          packet->ttl, packet->ip_dscp, is_marked ? app->ttl : of_host,
+                          is_marked ? app->dscp : 0);
+}
+
 static bool check_options(const struct judgement *judgement)
 {
     const uint8_t of_syn = PACKET_HAS_MSS | PACKET_HAS_SACK_PERMITTED | PACKET_HAS_WSCALE;
@@ -74,5 +93,5 @@ static bool check_options(const struct judgement *judgement)
 
 bool check_plain(const struct judgement *judgement)
 {
-    return check_header(judgement) && check_options(judgement);
+    return check_header(judgement) && check_marks(judgement) && check_options(judgement);
 }

@@ -49,8 +49,23 @@ enum fake_bug {
     FAKE_CENSUS_SUM,
     FAKE_RESET_AT_ONCE, /* resets a connection for no reason, at times */
     FAKE_FIN_MOVES,
-    FAKE_STATE_LIES, /* says ESTABLISHED when it is in CLOSE_WAIT */
+    FAKE_STATE_LIES,      /* says ESTABLISHED when it is in CLOSE_WAIT */
+    FAKE_KEEPS_TIME_WAIT, /* also for those that want none */
+    FAKE_LATE_ACK,        /* what comes in order is acknowledged when it comes again */
+    FAKE_NO_MARKS,        /* TTL and DSCP are the host's, whatever was asked for */
+    FAKE_OTHER_PORT,      /* a random port that is another stack's share */
+    FAKE_EAGER_SYN,       /* a SYN is sent again after a tenth of its time-out */
+    FAKE_COUNTS_SHORT,    /* a counter leaves segments out */
+    FAKE_TELLS_FIN,       /* says that the peer closed when it only sent */
+    FAKE_NO_LIMITS,       /* more records than the config lets */
     FAKE_BUG_COUNT,
+};
+
+struct fake_tuple {
+    uint32_t local;
+    uint32_t remote;
+    uint16_t local_port;
+    uint16_t remote_port;
 };
 
 struct fake_conn {
@@ -61,6 +76,7 @@ struct fake_conn {
     fws_handle handle;
     fws_handle listener;
     uint64_t user;
+    uint32_t local;
     uint32_t remote;
     uint16_t local_port;
     uint16_t remote_port;
@@ -73,6 +89,7 @@ struct fake_conn {
     uint8_t *recv;
     bool fin_queued, fin_sent, fin_acked, fin_came, ack_due;
     bool probe_due;
+    bool tells_fin; /* FAKE_TELLS_FIN */
     uint32_t tries;
     uint32_t urgent;
     uint32_t told; /* readiness */
@@ -86,12 +103,14 @@ struct fake_listener {
     uint16_t port;
     fws_handle handle;
     uint64_t user;
+    struct fws_options options;
 };
 
 struct fws_host {
     struct fws_config config;
     enum fake_bug bug;
-    uint32_t address;
+    uint32_t address; /* the first; config.address_last is the last */
+    uint32_t last;
     uint64_t now_ns;
     uint64_t generation;
     uint64_t memory_bytes;
@@ -106,7 +125,7 @@ struct fws_host {
     struct packet replies[FAKE_QUEUE]; /* RSTs to be sent */
 };
 
-/* Protocol: fake_tcp.c. */
+/* Records: fake_conn.c; protocol: fake_tcp.c. */
 void fake_move(struct fws_host *host, struct fake_conn *conn, enum fws_state state);
 void fake_segment(struct fws_host *host, const struct packet *packet);
 bool fake_next_segment(struct fws_host *host, struct fake_conn *conn, struct packet *packet,
@@ -116,8 +135,14 @@ void fake_shut(struct fws_host *host, struct fake_conn *conn);
 void fake_abort(struct fws_host *host, struct fake_conn *conn);
 void fake_free(struct fws_host *host, struct fake_conn *conn);
 struct fake_conn *fake_conn_new(struct fws_host *host);
-struct fake_conn *fake_find(struct fws_host *host, uint32_t remote, uint16_t remote_port,
-                            uint16_t local_port);
+bool fake_is_full(const struct fws_host *host, bool in_time_wait, uint32_t limit);
+struct fake_conn *fake_find(struct fws_host *host, const struct fake_tuple *tuple);
+
+static inline bool fake_wants_nothing_kept(const struct fws_host *host,
+                                           const struct fake_conn *conn)
+{
+    return conn->options.no_time_wait && host->bug != FAKE_KEEPS_TIME_WAIT;
+}
 
 static inline uint64_t fake_time_wait_ns(const struct fws_host *host)
 {

@@ -22,6 +22,8 @@ int fws_host_create(struct fws_host **created, const struct fws_config *config)
     fresh->config = *config;
     fresh->bug = (enum fake_bug)config->seed[15];
     fresh->address = packet_get32(config->address.bytes);
+    fresh->last =
+        config->address_last.version ? packet_get32(config->address_last.bytes) : fresh->address;
     fresh->now_ns = config->now_ns;
     *created = fresh;
     return 0;
@@ -67,7 +69,8 @@ void fws_input(struct fws_host *host, const struct fws_packet *packets, size_t c
         enum packet_verdict verdict = packet_parse(&packet, packets[i].data, packets[i].bytes);
         bool is_taken = verdict == PACKET_OK ||
                         (verdict == PACKET_BAD_CHECKSUM && host->bug == FAKE_NO_CHECKSUM);
-        if (is_taken && packet.target == host->address) {
+        is_taken |= verdict == PACKET_BAD_CHECKSUM && (packets[i].flags & FWS_CHECKSUM_DONE);
+        if (is_taken && packet.target - host->address <= host->last - host->address) {
             fake_segment(host, &packet);
         }
     }
@@ -126,11 +129,12 @@ int fws_listen(struct fws_host *host, const struct fws_endpoint *local, uint32_t
                const struct fws_options *options, fws_handle *listener)
 {
     (void)backlog;
-    (void)options;
     for (uint32_t i = 0; i < 8; i++) {
         if (!host->listeners[i].used) {
             *listener = (++host->generation << 16) | 0xffff;
-            host->listeners[i] = (struct fake_listener){true, local->port, *listener, 0};
+            host->listeners[i] =
+                (struct fake_listener){.used = true, .port = local->port, .handle = *listener};
+            host->listeners[i].options = options ? *options : (struct fws_options){0};
             host->transitions[FWS_STATE_CLOSED][FWS_STATE_LISTEN]++;
             return 0;
         }
@@ -158,15 +162,41 @@ int fws_accept(struct fws_host *host, fws_handle listener, fws_handle *conn)
     return -EAGAIN;
 }
 
+/* The first port that is free and this stack's share. */
+static bool choose_port(struct fws_host *host, struct fake_tuple *tuple)
+{
+    uint32_t first = host->config.port_first ? host->config.port_first : 32768;
+    uint32_t last = host->config.port_last ? host->config.port_last : 60999;
+    uint32_t modulus = host->config.port_modulus ? host->config.port_modulus : 1;
+    for (uint32_t port = first; port <= last; port++) {
+        tuple->local_port = (uint16_t)port;
+        bool is_share = port % modulus == host->config.port_residue || host->bug == FAKE_OTHER_PORT;
+        if (is_share && !fake_find(host, tuple)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void fws_connect_soon(const struct fws_host *host, const struct fws_endpoint *local,
+                      const struct fws_endpoint *remote)
+{
+    (void)host;
+    (void)local;
+    (void)remote;
+}
+
 int fws_connect(struct fws_host *host, const struct fws_endpoint *local,
                 const struct fws_endpoint *remote, const struct fws_options *options,
                 fws_handle *conn)
 {
-    (void)options;
     uint32_t address = packet_get32(remote->addr.bytes);
-    uint16_t port = local->port ? local->port : (uint16_t)(30000 + host->generation % 30000);
-    if (fake_find(host, address, remote->port, port)) {
-        return -EADDRINUSE;
+    struct fake_tuple tuple = {.local = packet_get32(local->addr.bytes),
+                               .remote = address,
+                               .local_port = local->port,
+                               .remote_port = remote->port};
+    if (local->port ? fake_find(host, &tuple) != NULL : !choose_port(host, &tuple)) {
+        return local->port ? -EADDRINUSE : -EADDRNOTAVAIL;
     }
     struct fake_conn *of = fake_conn_new(host);
     if (!of) {
@@ -174,9 +204,11 @@ int fws_connect(struct fws_host *host, const struct fws_endpoint *local,
     }
     of->taken = true;
     of->held = true;
+    of->local = tuple.local;
     of->remote = address;
     of->remote_port = remote->port;
-    of->local_port = port;
+    of->local_port = tuple.local_port;
+    of->options = options ? *options : (struct fws_options){0};
     fake_move(host, of, FWS_STATE_SYN_SENT);
     *conn = of->handle;
     return 0;
@@ -188,7 +220,7 @@ static uint32_t readiness(const struct fake_conn *conn)
     bool is_open = conn->state == FWS_STATE_ESTABLISHED || conn->state == FWS_STATE_CLOSE_WAIT;
     ready |= conn->recv_count || conn->fin_came || conn->error ? FWS_READABLE : 0u;
     ready |= is_open && conn->send_count < FAKE_BUFFER ? FWS_WRITABLE : 0u;
-    ready |= conn->fin_came ? FWS_PEER_FIN : 0u;
+    ready |= conn->fin_came || conn->tells_fin ? FWS_PEER_FIN : 0u;
     ready |= conn->error ? FWS_ERROR : 0u;
     return ready;
 }
@@ -279,7 +311,8 @@ int fws_close(struct fws_host *host, fws_handle handle)
     if (conn->state == FWS_STATE_CLOSED || conn->state == FWS_STATE_SYN_SENT) {
         fake_free(host, conn);
     } else if ((conn->recv_count && conn->state != FWS_STATE_TIME_WAIT) ||
-               conn->options.linger_rst) {
+               conn->options.linger_rst ||
+               (conn->state == FWS_STATE_FIN_WAIT_2 && fake_wants_nothing_kept(host, conn))) {
         fake_abort(host, conn);
     } else {
         fake_shut(host, conn);
@@ -320,6 +353,7 @@ int fws_get_options(struct fws_host *host, fws_handle conn, struct fws_options *
         return -EBADF;
     }
     *options = of->options;
+    options->size = sizeof(*options);
     return 0;
 }
 
@@ -384,10 +418,12 @@ static void fill_info(const struct fws_host *host, const struct fake_conn *conn,
                               .rcv_nxt = conn->rcv_nxt,
                               .rcv_wnd = conn->edge - conn->rcv_nxt,
                               .error = conn->error,
+                              .send_queued = conn->send_count,
+                              .receive_queued = conn->recv_count,
                               .expires_ns = conn->timer_ns};
     info->local.addr.version = 4;
     info->remote.addr.version = 4;
-    packet_put32(info->local.addr.bytes, host->address);
+    packet_put32(info->local.addr.bytes, conn->local);
     packet_put32(info->remote.addr.bytes, conn->remote);
     info->local.port = conn->local_port;
     info->remote.port = conn->remote_port;
@@ -406,8 +442,11 @@ int fws_info(struct fws_host *host, fws_handle handle, struct fws_info *info)
 int fws_info_by_tuple(struct fws_host *host, const struct fws_endpoint *local,
                       const struct fws_endpoint *remote, struct fws_info *info)
 {
-    const struct fake_conn *conn =
-        fake_find(host, packet_get32(remote->addr.bytes), remote->port, local->port);
+    struct fake_tuple tuple = {.local = packet_get32(local->addr.bytes),
+                               .remote = packet_get32(remote->addr.bytes),
+                               .local_port = local->port,
+                               .remote_port = remote->port};
+    const struct fake_conn *conn = fake_find(host, &tuple);
     if (!conn) {
         return -ENOENT;
     }
@@ -440,8 +479,9 @@ void fws_census(const struct fws_host *host, struct fws_census *census)
 
 size_t fws_counters(const struct fws_host *host, struct fws_counter *counters, size_t max)
 {
-    (void)host;
-    (void)counters;
-    (void)max;
-    return 0;
+    if (max > 0) {
+        uint64_t left_out = host->bug == FAKE_COUNTS_SHORT ? host->sent / 40 : 0;
+        counters[0] = (struct fws_counter){"segments_sent", "segments sent", host->sent - left_out};
+    }
+    return 1;
 }

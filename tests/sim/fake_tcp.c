@@ -16,90 +16,14 @@ static bool has_bug(const struct fws_host *host, enum fake_bug bug)
     return host->bug == bug;
 }
 
-void fake_move(struct fws_host *host, struct fake_conn *conn, enum fws_state state)
-{
-    host->transitions[conn->state][state]++;
-    conn->state = state;
-}
-
-struct fake_conn *fake_find(struct fws_host *host, uint32_t remote, uint16_t remote_port,
-                            uint16_t local_port)
-{
-    for (uint32_t i = 0; i < host->conn_count; i++) {
-        struct fake_conn *conn = &host->conns[i];
-        if (conn->used && conn->state != FWS_STATE_CLOSED && conn->remote == remote &&
-            conn->remote_port == remote_port && conn->local_port == local_port) {
-            return conn;
-        }
-    }
-    return NULL;
-}
-
-static void *take(struct fws_host *host, size_t bytes)
-{
-    host->memory_bytes += bytes;
-    return host->config.allocator.allocate(host->config.allocator.context, bytes);
-}
-
-struct fake_conn *fake_conn_new(struct fws_host *host)
-{
-    uint32_t index = 0;
-    while (index < host->conn_count && host->conns[index].used) {
-        index++;
-    }
-    if (index == FAKE_CONNS) {
-        return NULL;
-    }
-    host->conn_count = index == host->conn_count ? index + 1 : host->conn_count;
-    struct fake_conn *conn = &host->conns[index];
-    *conn = (struct fake_conn){.used = true, .state = FWS_STATE_CLOSED, .timer_ns = UINT64_MAX};
-    conn->handle = (++host->generation << 16) | (index + 1);
-    conn->send = take(host, FAKE_BUFFER);
-    conn->recv = take(host, FAKE_BUFFER);
-    /* RFC 6528 without the hash: the clock alone, so that incarnations follow each other. */
-    conn->iss = (uint32_t)(host->now_ns / 4000) + host->config.iss_offset +
-                (uint32_t)host->generation * 65536;
-    conn->snd_una = conn->snd_nxt = conn->snd_max = conn->iss;
-    conn->send_first = conn->iss + 1;
-    return conn;
-}
-
-static void give_back(struct fws_host *host, uint8_t **buffer)
-{
-    if (*buffer) {
-        host->memory_bytes -= FAKE_BUFFER;
-        host->config.allocator.release(host->config.allocator.context, *buffer, FAKE_BUFFER);
-        *buffer = NULL;
-    }
-}
-
-/* Ends the wire's part; the slot stays while the application holds the handle. */
-void fake_free(struct fws_host *host, struct fake_conn *conn)
-{
-    if (has_bug(host, FAKE_KEEP_RECORD) && host->generation % 7 == 0) {
-        conn->held = false;
-        return;
-    }
-    if (conn->state != FWS_STATE_CLOSED) {
-        bool is_passive = conn->listener && conn->state == FWS_STATE_SYN_RECEIVED;
-        fake_move(host, conn, is_passive ? FWS_STATE_LISTEN : FWS_STATE_CLOSED);
-    }
-    conn->state = FWS_STATE_CLOSED;
-    conn->timer_ns = UINT64_MAX;
-    if (conn->held) {
-        return;
-    }
-    if (has_bug(host, FAKE_LEAK) && host->generation % 5 == 0) {
-        conn->send = NULL;
-    }
-    give_back(host, &conn->send);
-    give_back(host, &conn->recv);
-    conn->used = false;
-}
-
 static void arm(struct fws_host *host, struct fake_conn *conn)
 {
-    conn->timer_ns = host->now_ns + (RTO_NS << (conn->tries < 5 ? conn->tries : 5));
+    uint64_t first_ns = RTO_NS;
+    if (conn->state == FWS_STATE_SYN_SENT) {
+        first_ns = host->config.rto_initial_ns ? host->config.rto_initial_ns : RTO_NS;
+        first_ns /= has_bug(host, FAKE_EAGER_SYN) ? 10 : 1;
+    }
+    conn->timer_ns = host->now_ns + (first_ns << (conn->tries < 5 ? conn->tries : 5));
 }
 
 static void reply_rst(struct fws_host *host, const struct packet *to)
@@ -125,7 +49,7 @@ void fake_abort(struct fws_host *host, struct fake_conn *conn)
     if (conn->state != FWS_STATE_CLOSED && conn->state != FWS_STATE_SYN_SENT &&
         conn->state != FWS_STATE_TIME_WAIT && host->reply_count < FAKE_QUEUE) {
         host->replies[host->reply_count++] = (struct packet){
-            .source = host->address,
+            .source = conn->local,
             .target = conn->remote,
             .source_port = conn->local_port,
             .target_port = conn->remote_port,
@@ -173,6 +97,10 @@ void fake_timer(struct fws_host *host, struct fake_conn *conn)
 static void enter_time_wait(struct fws_host *host, struct fake_conn *conn)
 {
     uint64_t time_wait_ns = fake_time_wait_ns(host);
+    if (fake_is_full(host, true, host->config.time_wait_max)) {
+        fake_free(host, conn);
+        return;
+    }
     fake_move(host, conn, FWS_STATE_TIME_WAIT);
     conn->timer_ns =
         host->now_ns + (has_bug(host, FAKE_SHORT_TIME_WAIT) ? time_wait_ns / 2 : time_wait_ns);
@@ -247,7 +175,7 @@ static void take_text(struct fws_host *host, struct fake_conn *conn, const struc
         conn->ack_due |= old > 0 || has_bug(host, FAKE_ACK_LOOP);
         return;
     }
-    conn->ack_due = true;
+    conn->ack_due = old > 0 || !has_bug(host, FAKE_LATE_ACK);
     if (old < 0 || conn->fin_came || (uint32_t)old > length) {
         return;
     }
@@ -259,6 +187,7 @@ static void take_text(struct fws_host *host, struct fake_conn *conn, const struc
     memcpy(conn->recv + conn->recv_count, packet->payload + skip, bytes);
     conn->recv_count += bytes;
     conn->rcv_nxt += bytes;
+    conn->tells_fin |= has_bug(host, FAKE_TELLS_FIN) && bytes > 0;
     if (bytes && has_bug(host, FAKE_EAT_BYTE) && host->generation % 3 == 0) {
         conn->recv_count--;
     }
@@ -390,6 +319,14 @@ static void in_synchronized(struct fws_host *host, struct fake_conn *conn,
         return;
     }
     bool is_orphan = !conn->held && conn->taken;
+    if (is_orphan && conn->fin_acked && conn->state != FWS_STATE_LAST_ACK &&
+        fake_wants_nothing_kept(host, conn)) {
+        fake_free(host, conn);
+        if (packet_length(packet) > 0) {
+            reply_rst(host, packet);
+        }
+        return;
+    }
     if (is_orphan && packet->payload_bytes && ahead >= 0) {
         fake_abort(host, conn); /* SHLD-3 */
         return;
@@ -403,9 +340,11 @@ static void in_synchronized(struct fws_host *host, struct fake_conn *conn,
 static void in_listen(struct fws_host *host, const struct packet *packet)
 {
     fws_handle listener = 0;
+    struct fws_options options = {0};
     for (uint32_t i = 0; i < 8; i++) {
         if (host->listeners[i].used && host->listeners[i].port == packet->target_port) {
             listener = host->listeners[i].handle;
+            options = host->listeners[i].options;
         }
     }
     if (!listener || (packet->flags & (PACKET_ACK | PACKET_SYN)) != PACKET_SYN) {
@@ -421,6 +360,8 @@ static void in_listen(struct fws_host *host, const struct packet *packet)
     conn->state = FWS_STATE_LISTEN;
     fake_move(host, conn, FWS_STATE_SYN_RECEIVED);
     conn->listener = listener;
+    conn->options = options;
+    conn->local = packet->target;
     conn->remote = packet->source;
     conn->remote_port = packet->source_port;
     conn->local_port = packet->target_port;
@@ -432,8 +373,11 @@ static void in_listen(struct fws_host *host, const struct packet *packet)
 
 void fake_segment(struct fws_host *host, const struct packet *packet)
 {
-    struct fake_conn *conn =
-        fake_find(host, packet->source, packet->source_port, packet->target_port);
+    struct fake_tuple tuple = {.local = packet->target,
+                               .remote = packet->source,
+                               .local_port = packet->target_port,
+                               .remote_port = packet->source_port};
+    struct fake_conn *conn = fake_find(host, &tuple);
     if (has_bug(host, FAKE_CRASH) && host->generation == 9) {
         abort();
     }
@@ -515,18 +459,29 @@ static void fill_bugs(struct fws_host *host, struct fake_conn *conn, struct pack
     }
 }
 
+static void fill_marks(const struct fws_host *host, const struct fake_conn *conn,
+                       struct packet *packet)
+{
+    packet->ttl = host->config.ttl;
+    if (!has_bug(host, FAKE_NO_MARKS)) {
+        packet->ttl = conn->options.ttl ? conn->options.ttl : packet->ttl;
+        packet->ip_dscp = conn->options.dscp;
+    }
+}
+
 bool fake_next_segment(struct fws_host *host, struct fake_conn *conn, struct packet *packet,
                        uint8_t *payload)
 {
     if (conn->state == FWS_STATE_CLOSED) {
         return false;
     }
-    *packet = (struct packet){.source = host->address,
+    *packet = (struct packet){.source = conn->local,
                               .target = conn->remote,
                               .source_port = conn->local_port,
                               .target_port = conn->remote_port,
                               .payload = payload,
                               .window = FAKE_BUFFER};
+    fill_marks(host, conn, packet);
     if (conn->snd_nxt == conn->iss && conn->snd_una == conn->iss) {
         return next_syn(host, conn, packet);
     }

@@ -52,6 +52,14 @@ static const struct fault_case table[] = {
     {FAKE_RESET_AT_ONCE, {RULE_spurious_error}},
     {FAKE_FIN_MOVES, {RULE_fin_place, RULE_seq_gap}},
     {FAKE_STATE_LIES, {RULE_state_wire}},
+    {FAKE_KEEPS_TIME_WAIT, {RULE_time_wait_unwanted}},
+    {FAKE_LATE_ACK, {RULE_ack_late}},
+    {FAKE_NO_MARKS, {RULE_packet_marks}},
+    {FAKE_OTHER_PORT, {RULE_port_choice}},
+    {FAKE_EAGER_SYN, {RULE_resend_early}},
+    {FAKE_COUNTS_SHORT, {RULE_counters}},
+    {FAKE_TELLS_FIN, {RULE_readiness}},
+    {FAKE_NO_LIMITS, {RULE_limit}},
 };
 
 static void run_seeds(struct campaign_result *result, uint32_t bug, uint32_t seeds)

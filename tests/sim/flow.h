@@ -29,6 +29,14 @@ struct opening {
     uint32_t peer_instance;
     uint32_t tsval; /* the first: nothing older can be an echo of it */
     bool ecn;       /* a passive end's answer granted it */
+    /* Of one that another took the place of: what it agreed on, and the peer's right edge by the
+     * segments that acknowledge its ISN. */
+    bool timestamps_on;
+    bool sack_on;
+    bool scale_on;
+    uint8_t offered;
+    uint16_t syn_window;
+    uint32_t edge_seen;
 };
 
 /* A SYN that came to this end. */
@@ -58,6 +66,8 @@ struct half_app {
     uint32_t written; /* bytes that the host took, from the start of the stream */
     uint32_t content; /* where the stream begins in the pattern */
     uint32_t urgent;  /* position behind the last urgent byte */
+    uint8_t ttl;      /* asked for; 0: the host's */
+    uint8_t dscp;     /* likewise */
 };
 
 /* One end of a flow, as its packets show it. */
@@ -81,8 +91,9 @@ struct half {
     uint16_t peer_mss;
     uint16_t syn_window;
     uint16_t syn_flags;
-    uint32_t instances; /* openings so far */
-    uint32_t opened_by; /* active: the run's connection whose SYN it was */
+    uint32_t instances;   /* openings so far */
+    uint64_t syn_sent_ns; /* active: when last */
+    uint32_t opened_by;   /* active: the run's connection whose SYN it was */
     struct opening now;
     struct opening before[FLOW_OPENINGS]; /* of the same wait, newest last */
     uint8_t before_count;

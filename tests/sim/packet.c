@@ -146,6 +146,7 @@ enum packet_verdict packet_parse(struct packet *packet, const uint8_t *bytes, si
     packet->source = packet_get32(bytes + 12);
     packet->target = packet_get32(bytes + 16);
     packet->ip_ecn = bytes[1] & 3;
+    packet->ip_dscp = bytes[1] >> 2;
     packet->ttl = bytes[8];
     uint16_t fragment = packet_get16(bytes + 6);
     packet->dont_fragment = (fragment & 0x4000) != 0;
@@ -215,7 +216,7 @@ size_t packet_build(const struct packet *packet, uint8_t *bytes, size_t capacity
     uint8_t *tcp = bytes + PACKET_IP_BYTES;
     memset(bytes, 0, PACKET_IP_BYTES + PACKET_TCP_BYTES);
     bytes[0] = 0x45;
-    bytes[1] = packet->ip_ecn;
+    bytes[1] = (uint8_t)(packet->ip_dscp << 2 | packet->ip_ecn);
     packet_put16(bytes + 2, (uint32_t)total);
     packet_put16(bytes + 6, packet->dont_fragment ? 0x4000 : 0);
     bytes[8] = packet->ttl ? packet->ttl : 64;

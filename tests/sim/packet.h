@@ -66,6 +66,7 @@ struct packet {
     uint8_t flags;
     uint8_t reserved; /* the four bits that must be zero */
     uint8_t ip_ecn;
+    uint8_t ip_dscp;
     uint8_t ttl;
     bool dont_fragment;
     uint16_t ip_bytes;

@@ -16,6 +16,7 @@
 
 #define PLAN_HOSTS_MAX 4u
 #define PLAN_HOST_ADDRESS 0x0a000001u   /* of host 0; the others follow */
+#define PLAN_RANGE_ADDRESS 0x0a000101u  /* of host 0 where it owns several; 256 apart */
 #define PLAN_ROUTER_ADDRESS 0x0a0000feu /* that sends ICMP */
 #define PLAN_PORT 7000u                 /* where hosts listen */
 
@@ -34,8 +35,10 @@ enum plan_field {
 };
 
 enum entry_kind {
-    ENTRY_LISTEN, /* host, port, at, arg: backlog, arg2: when it stops (0: never) */
-    ENTRY_CONN,   /* conn, at, host:port to peer:peer_port (port 0: the host's choice); op */
+    ENTRY_LISTEN, /* host, port, at, arg: backlog, arg2: when it stops (0: never), nth: enum
+                     option_bit of the connections to come */
+    ENTRY_CONN,   /* conn, at, host:port to peer:peer_port (port 0: the host's choice); op; arg2:
+                     enum option_bit of those that connect */
     ENTRY_CALL,   /* conn, side, op, arg: one step of that side's script */
     ENTRY_FAULT,  /* conn, side that sends, nth packet of it, op, arg, arg2 */
     ENTRY_NET,    /* at, op, host, peer, arg: for how long, arg2 */
@@ -59,6 +62,7 @@ enum call_op {
     CALL_CLOSE,
     CALL_ABORT,
     CALL_OPTIONS, /* arg: enum option_bit, arg2: user time-out in ns */
+    CALL_MORE,    /* as CALL_SEND, and says that more follows */
     CALL_OP_COUNT,
 };
 
@@ -69,6 +73,13 @@ enum option_bit {
     OPTION_QUICKACK = 8,
     OPTION_NEWRENO = 16,
     OPTION_SMALL_MSS = 32, /* 400 bytes */
+    OPTION_NO_TIME_WAIT = 64,
+    OPTION_MARKS = 128,      /* a TTL and a DSCP of their own */
+    OPTION_BUFFERS = 256,    /* 3000 bytes each way */
+    OPTION_FIN_WAIT_2 = 512, /* 300 ms */
+    OPTION_ALL = 1023,
+    /* What an opening may ask for without an excuse for what becomes of the connection. */
+    OPTION_OPENING = OPTION_ALL & ~(OPTION_LINGER | OPTION_KEEP_ALIVE),
 };
 
 enum fault_op {

@@ -13,7 +13,7 @@ struct script {
 
 static void call(struct script *script, uint8_t side, enum call_op op, uint64_t arg)
 {
-    if (op == CALL_SEND || op == CALL_URGENT) {
+    if (op == CALL_SEND || op == CALL_URGENT || op == CALL_MORE) {
         script->bytes += arg;
     }
     plan_add(
@@ -122,7 +122,7 @@ static void script_rude(struct script *script)
 static void script_odd(struct script *script)
 {
     for (uint8_t side = 0; side < 2; side++) {
-        uint64_t bits = rng_below(script->rng, 64) & (uint64_t)~OPTION_LINGER;
+        uint64_t bits = rng_below(script->rng, OPTION_ALL + 1) & (uint64_t)~OPTION_LINGER;
         if (rng_below(script->rng, 8) == 0) {
             bits |= OPTION_LINGER;
         }
@@ -136,9 +136,10 @@ static void script_odd(struct script *script)
     }
     uint64_t writes = 1 + rng_below(script->rng, 12);
     for (uint64_t i = 0; i < writes; i++) {
-        bool is_urgent = rng_below(script->rng, 4) == 0;
-        call(script, 0, is_urgent ? CALL_URGENT : CALL_SEND, 1 + rng_below(script->rng, 300));
-        if (rng_below(script->rng, 4) == 0) {
+        static const enum call_op ops[] = {CALL_URGENT, CALL_MORE, CALL_SEND, CALL_SEND};
+        enum call_op op = ops[rng_below(script->rng, i + 1 < writes ? 4 : 1)];
+        call(script, 0, op, 1 + rng_below(script->rng, 300));
+        if (op != CALL_MORE && rng_below(script->rng, 4) == 0) {
             call(script, 0, CALL_WAIT, rng_below(script->rng, NS_PER_SEC));
         }
     }

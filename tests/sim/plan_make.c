@@ -31,7 +31,7 @@ static void make_host(uint64_t *host, struct rng *rng)
 {
     host[HOST_seed] = rng_next(rng);
     host[HOST_mtu] = PICK(rng, 0, 0, 0, 0, 576, 1280, 1500, 9000);
-    host[HOST_features_off] = one_in(rng, 2) ? 0 : rng_below(rng, 64);
+    host[HOST_features_off] = one_in(rng, 2) ? 0 : rng_below(rng, 128); /* enum fws_feature */
     host[HOST_rfc1337] = one_in(rng, 4);
     host[HOST_ecn] = one_in(rng, 3);
     host[HOST_time_wait_ns] =
@@ -52,7 +52,52 @@ static void make_host(uint64_t *host, struct rng *rng)
     host[HOST_syn_cookies] = PICK(rng, 0, 0, 0, 0, 1, 2);
     host[HOST_congestion] = rng_below(rng, 3);
     host[HOST_iss_offset] = one_in(rng, 2) ? rng_next(rng) & 0xffffffffu : 0;
+    host[HOST_ttl] = PICK(rng, 0, 0, 0, 32, 255);
+    host[HOST_rto_initial_ns] = PICK(rng, 0, 0, 0, 300 * NS_PER_MS, 3 * NS_PER_SEC);
+    host[HOST_time_wait_max] = PICK(rng, 0, 0, 0, 0, 0, 0, 0, 3);
+    host[HOST_port_first] = PICK(rng, 0, 0, 0, 0, 1024, 65000);
+    host[HOST_port_last] = host[HOST_port_first] ? host[HOST_port_first] + PICK(rng, 99, 535) : 0;
+    host[HOST_addresses] = PICK(rng, 0, 0, 0, 0, 2, 200);
+    host[HOST_checksum_done] = one_in(rng, 6);
     host[HOST_timestamp_offset] = one_in(rng, 2) ? 0xffffffffu - rng_below(rng, 20000) : 0;
+}
+
+/* What connections have from their start; most have nothing of their own. */
+static uint32_t opening_options(struct rng *rng)
+{
+    return one_in(rng, 4) ? (uint32_t)rng_below(rng, OPTION_ALL + 1) & OPTION_OPENING : 0;
+}
+
+/* Some runs give an address to two hosts, that share its ports: several stacks behind one
+ * interface. What goes to a port goes to the one whose share it is. */
+static void make_shares(struct plan *plan, struct rng *rng)
+{
+    uint64_t hosts = host_count(plan);
+    if (hosts < 3 || one_in(rng, 2)) {
+        return;
+    }
+    uint64_t *first = plan->hosts[hosts - 2];
+    uint64_t *second = plan->hosts[hosts - 1];
+    second[HOST_shares] = hosts - 1; /* 1 + the one before */
+    first[HOST_port_modulus] = second[HOST_port_modulus] = 2;
+    first[HOST_port_residue] = rng_below(rng, 2);
+    second[HOST_port_residue] = 1 - first[HOST_port_residue];
+}
+
+/* Tells which host a port of this one's address belongs to. */
+static uint8_t owner_of_port(const struct plan *plan, uint8_t host, uint16_t port)
+{
+    uint64_t hosts = host_count(plan);
+    uint64_t modulus = plan->hosts[host][HOST_port_modulus];
+    if (port == 0 || modulus == 0 || port % modulus == plan->hosts[host][HOST_port_residue]) {
+        return host;
+    }
+    return (uint8_t)(host == hosts - 1 ? hosts - 2 : hosts - 1);
+}
+
+static bool is_one_address(const struct plan *plan, uint8_t a, uint8_t b)
+{
+    return plan->hosts[a][HOST_shares] == b + 1u || plan->hosts[b][HOST_shares] == a + 1u;
 }
 
 static void make_listeners(struct plan *plan, struct rng *rng)
@@ -60,6 +105,7 @@ static void make_listeners(struct plan *plan, struct rng *rng)
     for (uint32_t host = 0; host < plan->settings[PLAN_hosts]; host++) {
         struct entry entry = {.kind = ENTRY_LISTEN, .host = (uint8_t)host, .port = PLAN_PORT};
         entry.arg = PICK(rng, 4096, 4096, 4096, 8);
+        entry.nth = opening_options(rng);
         plan_add(plan, entry);
         /* The second one comes and goes. */
         entry.port = PLAN_PORT + 1;
@@ -117,6 +163,10 @@ static void make_conns(struct plan *plan, struct rng *rng, const struct plan_wis
             conn.peer_port = (uint16_t)(15000 + i / 5000 % 5000);
             conn.arg = rng_below(rng, plan->settings[PLAN_delay_ns] * 3 / 2);
         }
+        conn.peer = is_one_address(plan, host, conn.peer) ? 0 : conn.peer;
+        conn.host = owner_of_port(plan, host, conn.port);
+        conn.peer = owner_of_port(plan, conn.peer, conn.peer_port);
+        conn.arg2 = opening_options(rng);
         plan_add_conn(plan, rng, conn, (uint32_t)loss);
     }
     plan->settings[PLAN_end_ns] = at_ns + PICK(rng, NS_PER_SEC, 10 * NS_PER_SEC, 90 * NS_PER_SEC);
@@ -146,6 +196,7 @@ void plan_make(struct plan *plan, const struct plan_wish *wish)
         make_host(plan->hosts[host], &rng);
         plan->hosts[host][HOST_fake_bug] = wish->fake_bug;
     }
+    make_shares(plan, &rng);
     make_listeners(plan, &rng);
     make_network(plan, &rng);
     make_conns(plan, &rng, wish);

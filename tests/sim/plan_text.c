@@ -25,8 +25,9 @@ static const char *const kind_names[ENTRY_KIND_COUNT] = {"listen", "conn", "call
 
 static const char *const listen_ops[] = {"open"};
 static const char *const conn_ops[CONN_OP_COUNT] = {"active", "simultaneous"};
-static const char *const call_ops[CALL_OP_COUNT] = {
-    "send", "urgent", "recv", "eof", "wait", "until", "shutdown", "close", "abort", "options"};
+static const char *const call_ops[CALL_OP_COUNT] = {"send",  "urgent",  "recv",     "eof",
+                                                    "wait",  "until",   "shutdown", "close",
+                                                    "abort", "options", "more"};
 static const char *const fault_ops[FAULT_OP_COUNT] = {
     "drop", "duplicate", "delay", "flip", "truncate", "ghost", "ce", "unreachable"};
 static const char *const net_ops[NET_OP_COUNT] = {"partition", "mtu", "black_hole"};

@@ -220,7 +220,8 @@ static void set_up(struct sim *sim, const struct plan *plan)
     sim->event_max = 100000 + (uint64_t)sim->conn_count * 20000;
     for (uint32_t host = 0; host < sim->host_count; host++) {
         const uint64_t *of = plan->hosts[host];
-        bool is_tight = of[HOST_live_max] || (of[HOST_half_open_max] && of[HOST_syn_cookies] == 2);
+        bool is_tight = of[HOST_live_max] || of[HOST_time_wait_max] ||
+                        (of[HOST_half_open_max] && of[HOST_syn_cookies] == 2);
         /* A cookie knows its connection by SEG.SEQ - 1: data that overtakes the first segment is
          * answered with an RST (RFC 9293 3.10.7.2), for want of a record. */
         bool has_cookies = of[HOST_syn_cookies] == 1 || of[HOST_half_open_max];
@@ -264,7 +265,11 @@ static void listen_on(struct sim *sim, uint32_t index)
     const struct entry *entry = &sim->plan->entries[index];
     struct fws_host *host = sim->hosts[entry->host].host;
     struct fws_endpoint local = {.port = entry->port};
-    int result = fws_listen(host, &local, (uint32_t)entry->arg, NULL, &sim->listeners[index]);
+    struct fws_options options = {.size = sizeof(options)};
+    uint32_t bits = entry->nth & OPTION_OPENING;
+    options_fill(&options, bits, 0);
+    int result = fws_listen(host, &local, (uint32_t)entry->arg, bits ? &options : NULL,
+                            &sim->listeners[index]);
     if (result) {
         violate(&sim->violation, RULE_handle, "host %u: fws_listen gives %d", entry->host, result);
         return;
@@ -367,6 +372,9 @@ static void handle(struct sim *sim, const struct heap_event *event)
         break;
     case EVENT_NET_OVER:
         net_switch(sim, event->index, false);
+        break;
+    case EVENT_ACK:
+        watch_ack(sim, event->index);
         break;
     case EVENT_TIME_WAIT:
         watch_time_wait(sim, event->index, event->word != 0);

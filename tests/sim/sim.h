@@ -24,6 +24,7 @@
 #define SIM_PACKET_MAX 65535u
 #define SIM_GHOSTS 4u /* kept for a flow */
 #define SIM_PARTITIONS 8u
+#define SIM_COUNTERS 160u
 
 enum sim_event {
     EVENT_DELIVER, /* index: slot of the packet */
@@ -35,6 +36,7 @@ enum sim_event {
     EVENT_UNLISTEN,  /* index: entry */
     EVENT_NET,       /* index: entry */
     EVENT_NET_OVER,  /* index: entry */
+    EVENT_ACK,       /* index: connection * 2 + side: its ACK may be overdue */
     EVENT_TIME_WAIT, /* index: connection * 2 + side; word: 1 when it must be over */
     EVENT_END,       /* faults end, applications close */
     EVENT_FINAL,     /* all must be over */
@@ -96,7 +98,9 @@ struct app {
     bool used; /* has or had a handle */
     bool eof;
     bool shut;
-    bool lingers; /* close is an abort */
+    bool lingers;            /* close is an abort */
+    bool wants_nothing_kept; /* closed with OPTION_NO_TIME_WAIT, before TIME_WAIT began */
+    uint32_t options;        /* enum option_bit, as set last */
     /* Of the record, as fws_info told it last. */
     uint8_t state; /* enum fws_state; NONE: no record */
     bool aborted;  /* in TIME_WAIT, which may end by it */
@@ -106,6 +110,8 @@ struct app {
     uint32_t edge;
     uint64_t last_fin_ns;
     uint64_t last_any_ns;
+    uint64_t owed_ns;  /* since when rcv_nxt is not acknowledged; 0: it is */
+    uint32_t owed_nxt; /* and up to where it was not, then */
 };
 
 struct conn {
@@ -134,6 +140,7 @@ struct sim_host {
     uint64_t memory_start_bytes;
     uint64_t wake_ns; /* of the event that is queued */
     uint64_t time_wait_ns;
+    uint64_t counters[SIM_COUNTERS]; /* as read last */
     uint64_t challenge_second;
     uint64_t challenges; /* in that second */
     uint64_t same_time;  /* events of EVENT_HOST at one time */

@@ -93,6 +93,7 @@ static void give_up_handle(const struct actor *actor, bool abort)
     if (!actor->app->error && (abort || !actor->app->eof)) {
         actor->conn->excuses |= EXCUSE_RUDE;
     }
+    bool is_kept = abort || !options_forbid_time_wait(actor->sim, actor->index, actor->side);
     int result = abort ? fws_abort(host_of(actor), actor->app->handle)
                        : fws_close(host_of(actor), actor->app->handle);
     if (result) {
@@ -104,6 +105,10 @@ static void give_up_handle(const struct actor *actor, bool abort)
         actor->app->aborted = true; /* 3.10.5: an abort ends TIME_WAIT too */
     }
     tell_checker(actor);
+    if (!is_kept) {
+        actor->app->wants_nothing_kept = true;
+        watch_closed(actor->sim, actor->index, actor->side);
+    }
     conn_judge(actor->sim, actor->index);
 }
 
@@ -192,7 +197,9 @@ static enum step_result step_send(const struct actor *actor, const struct entry 
         uint32_t at = (app->content + app->sent) % PATTERN_BYTES;
         uint64_t left = call->arg - app->step_sent;
         uint32_t bytes = left < PATTERN_BYTES ? (uint32_t)left : PATTERN_BYTES;
-        uint32_t flags = call->op == CALL_URGENT ? FWS_SEND_URGENT : 0;
+        uint32_t flags = call->op == CALL_URGENT ? FWS_SEND_URGENT
+                         : call->op == CALL_MORE ? FWS_SEND_MORE
+                                                 : 0;
         int64_t took =
             fws_send(host_of(actor), app->handle, actor->sim->checker.pattern + at, bytes, flags);
         if (took > (int64_t)bytes || took == 0) {
@@ -234,21 +241,6 @@ static enum step_result step_wait(const struct actor *actor, uint64_t until_ns)
     return STEP_BLOCKED;
 }
 
-static void fill_options(struct fws_options *options, const struct entry *call)
-{
-    options->nodelay = (call->arg & OPTION_NODELAY) != 0;
-    options->keep_alive = (call->arg & OPTION_KEEP_ALIVE) != 0;
-    options->keep_alive_idle_ns = 5 * NS_PER_SEC;
-    options->keep_alive_interval_ns = NS_PER_SEC;
-    options->keep_alive_probes = 5;
-    options->linger_rst = (call->arg & OPTION_LINGER) != 0;
-    options->quickack = (call->arg & OPTION_QUICKACK) != 0;
-    options->congestion =
-        (call->arg & OPTION_NEWRENO) ? FWS_CONGESTION_NEWRENO : FWS_CONGESTION_DEFAULT;
-    options->mss = (call->arg & OPTION_SMALL_MSS) ? 400 : 0;
-    options->user_timeout_ns = call->arg2;
-}
-
 static void set_options(const struct actor *actor, const struct entry *call)
 {
     struct fws_options options = {.size = sizeof(options)};
@@ -257,8 +249,7 @@ static void set_options(const struct actor *actor, const struct entry *call)
         fail_handle(actor, "fws_get_options", result);
         return;
     }
-    fill_options(&options, call);
-    actor->app->lingers = options.linger_rst;
+    options_fill(&options, (uint32_t)call->arg, call->arg2);
     if (call->arg2 || (call->arg & (OPTION_LINGER | OPTION_KEEP_ALIVE))) {
         actor->conn->excuses |= EXCUSE_TIMEOUT;
     }
@@ -266,6 +257,7 @@ static void set_options(const struct actor *actor, const struct entry *call)
     if (result) {
         fail_handle(actor, "fws_set_options", result);
     }
+    options_note(actor->sim, actor->index, actor->side, (uint32_t)call->arg);
 }
 
 static void shut(const struct actor *actor)
@@ -284,6 +276,7 @@ static enum step_result step_run(const struct actor *actor, const struct entry *
     switch ((enum call_op)call->op) {
     case CALL_SEND:
     case CALL_URGENT:
+    case CALL_MORE:
         return step_send(actor, call);
     case CALL_RECV:
         return step_recv(actor, call->arg);

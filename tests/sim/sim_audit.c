@@ -1,6 +1,8 @@
 /* The simulator's audits: what a host holds, in all, and that nothing is left at the end.
  *
  * Layer: tests. See sim.h. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/tcp_state.h"
 #include "sim/sim_private.h"
@@ -61,6 +63,42 @@ static uint64_t wire_records(const struct fws_census *census)
     return sum;
 }
 
+static void check_limits(struct sim *sim, uint32_t host, const struct fws_census *census)
+{
+    const uint64_t *fields = sim->plan->hosts[host];
+    const uint64_t pairs[][2] = {
+        {census->live_records, fields[HOST_live_max]},
+        {census->half_open_records, fields[HOST_half_open_max]},
+        {census->time_wait_records, fields[HOST_time_wait_max]},
+    };
+    for (uint32_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+        if (pairs[i][1] && pairs[i][0] > pairs[i][1]) {
+            violate(&sim->violation, RULE_limit, "host %u: %llu records of at most %llu", host,
+                    (unsigned long long)pairs[i][0], (unsigned long long)pairs[i][1]);
+        }
+    }
+}
+
+/* Counters only grow, and the segments counted are those that were seen. */
+static void check_counters(struct sim *sim, uint32_t host)
+{
+    struct sim_host *of = &sim->hosts[host];
+    struct fws_counter counters[SIM_COUNTERS];
+    size_t count = fws_counters(of->host, counters, SIM_COUNTERS);
+    for (size_t i = 0; i < count && i < SIM_COUNTERS; i++) {
+        bool is_back = counters[i].value < of->counters[i];
+        bool is_segments = strcmp(counters[i].name, "segments_sent") == 0;
+        bool is_wrong = is_segments && counters[i].value != sim->checker.segments_sent[host];
+        if (is_back || is_wrong || count > SIM_COUNTERS) {
+            violate(&sim->violation, RULE_counters, "host %u: %s is %llu, was %llu; %llu segments",
+                    host, counters[i].name, (unsigned long long)counters[i].value,
+                    (unsigned long long)of->counters[i],
+                    (unsigned long long)sim->checker.segments_sent[host]);
+        }
+        of->counters[i] = counters[i].value;
+    }
+}
+
 void audit_host(struct sim *sim, uint32_t host)
 {
     struct sim_host *of = &sim->hosts[host];
@@ -84,6 +122,8 @@ void audit_host(struct sim *sim, uint32_t host)
                 (unsigned long long)census.half_open_records,
                 (unsigned long long)census.time_wait_records);
     }
+    check_limits(sim, host, &census);
+    check_counters(sim, host);
     if (census.memory_bytes != of->memory.bytes) {
         violate(&sim->violation, RULE_memory, "host %u: it says %llu bytes, the allocator %llu",
                 host, (unsigned long long)census.memory_bytes,

@@ -55,9 +55,11 @@ void host_create(struct sim *sim, uint32_t host)
     const uint64_t *fields = sim->plan->hosts[host];
     *of = (struct sim_host){.wake_ns = UINT64_MAX};
     of->time_wait_ns = fields[HOST_time_wait_ns] ? fields[HOST_time_wait_ns] : 60 * NS_PER_SEC;
+    uint32_t address = host_address(sim->plan, host);
+    uint32_t count = host_address_count(sim->plan, host);
     struct fws_config config = {
         .size = sizeof(config),
-        .address = endpoint_of(PLAN_HOST_ADDRESS + host, 0).addr,
+        .address = endpoint_of(address, 0).addr,
         .rfc1337 = fields[HOST_rfc1337] != 0,
         .ecn = fields[HOST_ecn] != 0,
         .mtu_bytes = (uint32_t)fields[HOST_mtu],
@@ -81,9 +83,22 @@ void host_create(struct sim *sim, uint32_t host)
         .congestion = (enum fws_congestion)fields[HOST_congestion],
         .iss_offset = (uint32_t)fields[HOST_iss_offset],
         .timestamp_offset = (uint32_t)fields[HOST_timestamp_offset],
+        .ttl = (uint8_t)fields[HOST_ttl],
+        .rto_initial_ns = fields[HOST_rto_initial_ns],
+        .time_wait_max = (uint32_t)fields[HOST_time_wait_max],
+        .port_first = (uint16_t)fields[HOST_port_first],
+        .port_last = (uint16_t)fields[HOST_port_last],
+        .port_modulus = (uint16_t)fields[HOST_port_modulus],
+        .port_residue = (uint16_t)fields[HOST_port_residue],
         .allocator = {counted_allocate, counted_release, &of->memory},
     };
+    if (count > 1) {
+        config.address_last = endpoint_of(address + count - 1, 0).addr;
+    }
     fill_seed(config.seed, fields);
+    sim->checker.ttl[host] = config.ttl;
+    sim->checker.segments_sent[host] = 0;
+    sim->checker.syn_rto_ns[host] = config.rto_initial_ns ? config.rto_initial_ns : NS_PER_SEC;
     sim->checker.mtu_bytes[host] = config.mtu_bytes ? config.mtu_bytes : 1500;
     int error = fws_host_create(&of->host, &config);
     if (error) {
@@ -175,7 +190,12 @@ static void handle_event(struct sim *sim, uint32_t host, const struct fws_event 
     if (event->user == 0) {
         violate(&sim->violation, RULE_handle, "host %u: an event without its user word", host);
     } else if (event->user >> 63) {
-        app_accept(sim, host, event->handle);
+        uint32_t index = (uint32_t)event->user;
+        if (sim->listeners[index] != event->handle) {
+            violate(&sim->violation, RULE_handle, "host %u: an event of a closed listener", host);
+            return;
+        }
+        app_accept(sim, index);
     } else {
         uint64_t conn_side = event->user - 1;
         uint32_t conn = (uint32_t)(conn_side / 2);
@@ -184,6 +204,7 @@ static void handle_event(struct sim *sim, uint32_t host, const struct fws_event 
             violate(&sim->violation, RULE_handle, "host %u: an event of a handle given up", host);
             return;
         }
+        judge_ready(sim, conn, conn_side & 1, event);
         app_run(sim, conn, conn_side & 1);
     }
 }
@@ -238,6 +259,18 @@ void host_settle(struct sim *sim, uint32_t host)
     schedule(sim, host);
 }
 
+/* A link that vouches for checksums hands over segments whose own was never finished. */
+static struct fws_packet packet_to(const struct sim *sim, uint32_t host, const struct slot *slot)
+{
+    struct fws_packet packet = {slot->data, slot->bytes, 0};
+    bool is_whole = !slot->damaged && (packet_get16(slot->data + 6) & 0x3fffu) == 0;
+    if (sim->plan->hosts[host][HOST_checksum_done] && is_whole) {
+        packet.flags = FWS_CHECKSUM_DONE;
+        packet_put16(slot->data + PACKET_IP_BYTES + 16, 0x5a5a);
+    }
+    return packet;
+}
+
 void host_input(struct sim *sim, uint32_t host, const uint32_t *slots, uint32_t count)
 {
     struct fws_packet packets[32];
@@ -247,7 +280,7 @@ void host_input(struct sim *sim, uint32_t host, const uint32_t *slots, uint32_t 
     checker_begin(&sim->checker, CAUSE_DELIVERY, sim->now_ns);
     for (uint32_t i = 0; i < count; i++) {
         const struct slot *slot = &sim->slots[slots[i]];
-        packets[i] = (struct fws_packet){slot->data, slot->bytes, 0};
+        packets[i] = packet_to(sim, host, slot);
         watch_before(sim, slot, &watches[i]);
         if (!slot->damaged) {
             checker_received(&sim->checker, &slot->checked);

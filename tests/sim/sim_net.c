@@ -109,7 +109,7 @@ static void send_icmp(struct sim *sim, uint32_t host, const uint8_t *bytes, uint
     icmp[8] = 64;
     icmp[9] = 1;
     packet_put32(icmp + 12, PLAN_ROUTER_ADDRESS);
-    packet_put32(icmp + 16, PLAN_HOST_ADDRESS + host);
+    memcpy(icmp + 16, bytes + 12, 4); /* to the quoted packet's sender */
     body[0] = 3;
     body[1] = code_mtu ? 4 : 1;
     packet_put16(body + 6, code_mtu);
@@ -307,10 +307,12 @@ static bool pass_faults(struct sim *sim, uint32_t slot, uint64_t *at_ns)
 void net_send(struct sim *sim, uint32_t host, const struct fws_buffer *buffer,
               const struct checked *checked)
 {
-    uint32_t target = buffer->bytes >= PACKET_IP_BYTES
-                          ? packet_get32(buffer->data + 16) - PLAN_HOST_ADDRESS
-                          : UINT32_MAX;
-    if (target >= sim->host_count || target == host) {
+    uint32_t target = buffer->bytes >= PACKET_IP_BYTES + 4
+                          ? host_by_address(sim, packet_get32(buffer->data + 16),
+                                            packet_get16(buffer->data + PACKET_IP_BYTES + 2))
+                          : PLAN_HOSTS_MAX;
+    if (target == PLAN_HOSTS_MAX ||
+        host_address(sim->plan, target) == host_address(sim->plan, host)) {
         return; /* an answer to an address that was damaged */
     }
     uint32_t slot = slot_take(sim, buffer->data, buffer->bytes);

@@ -5,13 +5,15 @@
 
 #include "sim/sim_private.h"
 
-static void adopt(struct sim *sim, uint32_t index, uint32_t side, fws_handle handle)
+static void adopt(struct sim *sim, uint32_t index, uint32_t side, fws_handle handle,
+                  uint32_t options)
 {
     struct app *app = &sim->conns[index].app[side];
     struct half *half = &conn_flow(sim, &sim->conns[index])->half[side];
     app->handle = handle;
     app->used = true;
     half->app = (struct half_app){.known = true, .owner = index, .content = app->content};
+    options_note(sim, index, side, options);
     int result = fws_set_user(sim->hosts[half->host].host, handle, (uint64_t)index * 2 + side + 1);
     if (result) {
         violate(&sim->violation, RULE_handle, "fws_set_user of a new handle: %d", result);
@@ -28,8 +30,8 @@ static bool take_flow(struct sim *sim, uint32_t index, uint16_t local_port)
 {
     struct conn *conn = &sim->conns[index];
     const struct entry *entry = conn_entry(sim, conn);
-    struct flow_tuple tuple = {PLAN_HOST_ADDRESS + entry->host, PLAN_HOST_ADDRESS + entry->peer,
-                               local_port, entry->peer_port};
+    struct flow_tuple tuple = {conn_address(sim, index, 0), conn_address(sim, index, 1), local_port,
+                               entry->peer_port};
     struct flow_ref ref = flow_add(&sim->checker.table, &tuple);
     struct flow *flow = &sim->checker.table.flows[ref.flow];
     if (ref.side != 0) {
@@ -56,21 +58,30 @@ void app_start(struct sim *sim, uint32_t index, uint32_t side)
     uint32_t host = conn_host(sim, conn, side);
     uint16_t from_port = side ? entry->peer_port : entry->port;
     uint16_t to_port = side ? entry->port : entry->peer_port;
-    struct fws_endpoint local = endpoint_of(PLAN_HOST_ADDRESS + host, from_port);
-    struct fws_endpoint remote =
-        endpoint_of(PLAN_HOST_ADDRESS + conn_host(sim, conn, 1 - side), to_port);
+    struct fws_endpoint local = endpoint_of(conn_address(sim, index, side), from_port);
+    struct fws_endpoint remote = endpoint_of(conn_address(sim, index, 1 - side), to_port);
     fws_handle handle = 0;
     host_advance(sim, host);
     if (side == 1 && (conn->app[1].used || !conn->started)) {
         return;
     }
-    int result = fws_connect(sim->hosts[host].host, &local, &remote, NULL, &handle);
+    struct fws_options options = {.size = sizeof(options)};
+    uint32_t bits = (uint32_t)entry->arg2 & OPTION_OPENING;
+    options_fill(&options, bits, 0);
+    if (index & 1) {
+        fws_connect_soon(sim->hosts[host].host, &local, &remote); /* which changes nothing */
+    }
+    int result =
+        fws_connect(sim->hosts[host].host, &local, &remote, bits ? &options : NULL, &handle);
     if (side == 0) {
         sim->totals.conns++;
     }
     if (result) {
         sim->totals.refused_locally++;
         conn->excuses |= EXCUSE_LIMIT;
+        if (from_port == 0) {
+            judge_port(sim, host, result, 0);
+        }
         if (!is_expected_refusal(result)) {
             violate(&sim->violation, RULE_handle, "host %u, conn %u: fws_connect gives %d", host,
                     index, result);
@@ -86,6 +97,9 @@ void app_start(struct sim *sim, uint32_t index, uint32_t side)
                 host, index, result, info.local.port, from_port);
         return;
     }
+    if (from_port == 0) {
+        judge_port(sim, host, 0, info.local.port);
+    }
     if (side == 0) {
         conn->started = true;
         if (!take_flow(sim, index, info.local.port)) {
@@ -93,7 +107,7 @@ void app_start(struct sim *sim, uint32_t index, uint32_t side)
         }
         net_inject_ghosts(sim, conn);
     }
-    adopt(sim, index, side, handle);
+    adopt(sim, index, side, handle, bits);
     app_run(sim, index, side);
     host_settle(sim, host);
 }
@@ -122,12 +136,14 @@ static uint32_t owner_of(struct sim *sim, const struct fws_info *info)
     return opener->opened_by;
 }
 
-void app_accept(struct sim *sim, uint32_t host, fws_handle listener)
+void app_accept(struct sim *sim, uint32_t index)
 {
+    const struct entry *entry = &sim->plan->entries[index];
+    uint32_t host = entry->host;
     struct fws_host *of = sim->hosts[host].host;
     while (sim->violation.rule == RULE_NONE) {
         fws_handle handle = 0;
-        int result = fws_accept(of, listener, &handle);
+        int result = fws_accept(of, sim->listeners[index], &handle);
         if (result == -EAGAIN) {
             return;
         }
@@ -137,14 +153,14 @@ void app_accept(struct sim *sim, uint32_t host, fws_handle listener)
                     result);
             return;
         }
-        uint32_t index = owner_of(sim, &info);
-        if (index == FLOW_NONE) {
+        uint32_t conn = owner_of(sim, &info);
+        if (conn == FLOW_NONE) {
             sim->totals.strays++;
             (void)fws_abort(of, handle);
             continue;
         }
-        adopt(sim, index, 1, handle);
-        app_run(sim, index, 1);
+        adopt(sim, conn, 1, handle, entry->nth & OPTION_OPENING);
+        app_run(sim, conn, 1);
     }
 }
 

@@ -32,6 +32,18 @@ void host_settle(struct sim *sim, uint32_t host);  /* events, calls, output, dea
 void host_input(struct sim *sim, uint32_t host, const uint32_t *slots, uint32_t count);
 struct fws_endpoint endpoint_of(uint32_t address, uint16_t port);
 
+/* Addresses: sim_address.c. */
+uint32_t host_address(const struct plan *plan, uint32_t host); /* the first */
+uint32_t host_address_count(const struct plan *plan, uint32_t host);
+uint32_t conn_address(const struct sim *sim, uint32_t index, uint32_t side);
+/* The host that a packet for this address and port goes to; PLAN_HOSTS_MAX: none. */
+uint32_t host_by_address(const struct sim *sim, uint32_t address, uint16_t port);
+/* Judges what came of fws_connect without a port: 0 and the port, or its error. */
+void judge_port(struct sim *sim, uint32_t host, int result, uint16_t port);
+
+/* Readiness: sim_ready.c. */
+void judge_ready(struct sim *sim, uint32_t index, uint32_t side, const struct fws_event *event);
+
 /* The network: sim_net.c. */
 void net_reset(struct sim *sim);
 void net_send(struct sim *sim, uint32_t host, const struct fws_buffer *buffer,
@@ -44,9 +56,16 @@ bool net_is_safe(struct sim *sim, const struct slot *slot); /* a late packet 2MS
 /* Applications: sim_app.c. */
 void app_start(struct sim *sim, uint32_t index, uint32_t side);
 void app_run(struct sim *sim, uint32_t conn, uint32_t side);
-void app_accept(struct sim *sim, uint32_t host, fws_handle listener);
+void app_accept(struct sim *sim, uint32_t index); /* of the listener's entry */
 void app_end(struct sim *sim, uint32_t conn);
 void conn_judge(struct sim *sim, uint32_t index);
+
+/* Options: sim_options.c. */
+void options_fill(struct fws_options *options, uint32_t bits, uint64_t user_timeout_ns);
+/* Notes what a new handle has, or one whose options were set. */
+void options_note(struct sim *sim, uint32_t index, uint32_t side, uint32_t bits);
+/* The close of a handle: tells whether nothing may be kept behind it. */
+bool options_forbid_time_wait(struct sim *sim, uint32_t index, uint32_t side);
 
 /* State: sim_watch.c. `watch_before` notes what a delivery may change, `watch_after` judges it. */
 struct watch {
@@ -57,6 +76,8 @@ struct watch {
 void watch_before(struct sim *sim, const struct slot *slot, struct watch *watch);
 void watch_admit(struct sim *sim, const struct slot *slot, const struct watch *watch);
 void watch_after(struct sim *sim, const struct slot *slot, const struct watch *watch);
+void watch_ack(struct sim *sim, uint32_t conn_side);
+void watch_closed(struct sim *sim, uint32_t index, uint32_t side);
 void watch_time_wait(struct sim *sim, uint32_t conn_side, bool must_be_over);
 
 /* Totals: sim_audit.c. */

@@ -7,6 +7,8 @@
 
 /* TIME_WAIT may end this much late: a tick of a timer, a batch of packets. */
 #define LATE_NS (20 * NS_PER_MS)
+/* And a delayed ACK: records count in milliseconds, rounded up. */
+#define ACK_LATE_NS (5 * NS_PER_MS)
 
 /* The end that a packet goes to. */
 struct target {
@@ -43,6 +45,26 @@ static bool target_of(struct sim *sim, const struct slot *slot, struct target *t
                               .host = flow->half[side].host,
                               .index = index};
     return true;
+}
+
+static struct target end_of(struct sim *sim, uint32_t index, uint32_t side)
+{
+    struct conn *conn = &sim->conns[index];
+    struct flow *flow = conn_flow(sim, conn);
+    return (struct target){.conn = conn,
+                           .app = &conn->app[side],
+                           .flow = flow,
+                           .half = &flow->half[side],
+                           .peer = &flow->half[1 - side],
+                           .side = side,
+                           .host = flow->half[side].host,
+                           .index = index};
+}
+
+static bool is_of(const struct target *target)
+{
+    return target->half->app.known && target->half->app.owner == target->index &&
+           !target->half->forgotten;
 }
 
 static bool query(struct sim *sim, const struct flow *flow, uint32_t side, struct fws_info *info)
@@ -210,17 +232,7 @@ static void follow_time_wait(struct sim *sim, const struct target *target, const
 
 void watch_time_wait(struct sim *sim, uint32_t conn_side, bool must_be_over)
 {
-    struct conn *conn = &sim->conns[conn_side / 2];
-    uint32_t side = conn_side & 1;
-    struct flow *flow = conn_flow(sim, conn);
-    struct target target = {.conn = conn,
-                            .app = &conn->app[side],
-                            .flow = flow,
-                            .half = &flow->half[side],
-                            .peer = &flow->half[1 - side],
-                            .side = side,
-                            .host = flow->half[side].host,
-                            .index = conn_side / 2};
+    struct target target = end_of(sim, conn_side / 2, conn_side & 1);
     struct fws_info info;
     if ((target.half->app.known && target.half->app.owner != target.index) ||
         target.app->state != FWS_STATE_TIME_WAIT ||
@@ -238,7 +250,8 @@ void watch_time_wait(struct sim *sim, uint32_t conn_side, bool must_be_over)
         host_advance(sim, target.host);
         host_settle(sim, target.host);
     }
-    bool has_record = query(sim, flow, side, &info) && info.state == FWS_STATE_TIME_WAIT;
+    bool has_record =
+        query(sim, target.flow, target.side, &info) && info.state == FWS_STATE_TIME_WAIT;
     if (has_record && must_be_over) {
         fail(sim, &target, RULE_time_wait_long, &info);
     } else if (!has_record && target.app->aborted) {
@@ -286,11 +299,88 @@ static void check_ended(struct sim *sim, const struct target *target, const stru
     }
 }
 
+/* How long the host may keep an ACK back: not at all, for what this run says; else as its config
+ * has it, and a tick. */
+static uint64_t ack_bound_ns(const struct sim *sim, const struct target *target,
+                             const struct fws_info *info)
+{
+    const uint64_t *fields = sim->plan->hosts[target->host];
+    bool has_fin = info->state != FWS_STATE_ESTABLISHED && info->state != FWS_STATE_FIN_WAIT_1 &&
+                   info->state != FWS_STATE_FIN_WAIT_2;
+    bool data_waits = (fields[HOST_features_off] & FWS_DELAYED_ACK) == 0 &&
+                      (target->app->options & OPTION_QUICKACK) == 0;
+    bool fin_waits = (fields[HOST_features_off] & FWS_FIN_ACK) != 0;
+    bool is_at_once = info->state == FWS_STATE_TIME_WAIT || (has_fin ? !fin_waits : !data_waits);
+    uint64_t delay_ns = fields[HOST_delayed_ack_ns] ? fields[HOST_delayed_ack_ns] : 40 * NS_PER_MS;
+    return is_at_once ? 0 : delay_ns + ACK_LATE_NS;
+}
+
+/* RFC 9293 3.8.6.3 (MUST-58): an ACK is not kept back for long; a FIN's is sent at once unless the
+ * host was made to wait for the close that is likely to follow. */
+static bool follow_ack(struct sim *sim, const struct target *target, const struct fws_info *info)
+{
+    struct app *app = target->app;
+    uint32_t acked = target->half->ack_max;
+    if (!target->half->irs_known || acked == info->rcv_nxt) {
+        app->owed_ns = 0;
+        return true;
+    }
+    uint64_t bound_ns = ack_bound_ns(sim, target, info);
+    bool is_new = app->owed_ns == 0 || app->instance != target->half->now.instance ||
+                  seq_distance(acked, app->owed_nxt) >= 0;
+    if (is_new && bound_ns == 0) {
+        return fail(sim, target, RULE_ack_late, info);
+    }
+    if (is_new) {
+        app->owed_ns = sim->now_ns;
+        app->owed_nxt = info->rcv_nxt;
+        heap_push(&sim->heap, (struct heap_event){.at_ns = sim->now_ns + bound_ns,
+                                                  .kind = EVENT_ACK,
+                                                  .index = target->index * 2 + target->side});
+    }
+    return true;
+}
+
+void watch_ack(struct sim *sim, uint32_t conn_side)
+{
+    struct target target = end_of(sim, conn_side / 2, conn_side & 1);
+    struct app *app = target.app;
+    struct fws_info info;
+    if (app->owed_ns == 0 || !is_of(&target) || app->instance != target.half->now.instance ||
+        !query(sim, target.flow, target.side, &info) || !is_synchronized(info.state) ||
+        seq_distance(target.half->ack_max, app->owed_nxt) >= 0 ||
+        app->owed_ns + ack_bound_ns(sim, &target, &info) > sim->now_ns) {
+        return;
+    }
+    fail(sim, &target, RULE_ack_late, &info);
+}
+
+/* Behind a close that wants no TIME_WAIT: nothing is kept once our FIN is acknowledged. */
+static bool check_kept(struct sim *sim, const struct target *target, const struct fws_info *info)
+{
+    bool is_kept = info->state == FWS_STATE_TIME_WAIT || info->state == FWS_STATE_FIN_WAIT_2;
+    return !(is_kept && target->app->wants_nothing_kept) ||
+           fail(sim, target, RULE_time_wait_unwanted, info);
+}
+
+void watch_closed(struct sim *sim, uint32_t index, uint32_t side)
+{
+    struct target target = end_of(sim, index, side);
+    struct fws_info info;
+    if (is_of(&target) && query(sim, target.flow, side, &info)) {
+        (void)check_kept(sim, &target, &info);
+    }
+}
+
 static void judge(struct sim *sim, const struct target *target, const struct slot *slot,
                   const struct fws_info *info)
 {
     bool is_live = is_synchronized(info->state);
-    if (!check_state(sim, target, info) || (is_live && !check_numbers(sim, target, info))) {
+    if (!check_state(sim, target, info) || !check_kept(sim, target, info) ||
+        (is_live && !check_numbers(sim, target, info))) {
+        return;
+    }
+    if ((is_live || info->state == FWS_STATE_TIME_WAIT) && !follow_ack(sim, target, info)) {
         return;
     }
     if (info->state == FWS_STATE_TIME_WAIT) {

@@ -36,6 +36,85 @@ static void replies_beyond_their_queue_are_dropped_and_counted(void **state)
     fixture_end(&f);
 }
 
+/* Lets half-open connections begin, from this port of the peer's on, and their SYN-ACKs go out. */
+static void knock_many(struct fixture *f, uint16_t first_port, uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        knock(f, (uint16_t)(first_port + i));
+        if (i % 512 == 511) {
+            fixture_drain(f);
+        }
+    }
+    fixture_drain(f);
+}
+
+static void overdue_syn_acks_beyond_the_queue_of_replies_go_out_and_lose_no_retry(void **state)
+{
+    (void)state;
+    enum { OVERDUE = 3000 };
+    struct fixture f;
+    fixture_init(&f);
+    f.config.syn_ack_retries = 3;
+    listening(&f);
+    knock_many(&f, 10000, OVERDUE);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        fixture_pass(&f, 60 * SEC); /* all are overdue, whatever their backoff */
+        assert_int_equal(fws_next_deadline(f.host), f.now);
+        uint8_t seen[65536] = {0};
+        size_t count = 0;
+        while (fixture_fetch(&f)) {
+            assert_int_equal(f.last.flags, SYN | ACK);
+            assert_int_equal(seen[f.last.target_port]++, 0);
+            count++;
+            /* What waits is due at once, also where the queue has just run empty. */
+            assert_true(count == OVERDUE || fws_next_deadline(f.host) == f.now);
+        }
+        assert_int_equal(count, OVERDUE);
+        assert_true(fws_next_deadline(f.host) > f.now);
+        assert_int_equal(half_open_count(&f), OVERDUE);
+    }
+    assert_int_equal(fixture_counter(&f, "segments_resent"), 3 * OVERDUE);
+    fixture_pass(&f, 60 * SEC);
+    RECV_NOTHING(&f);
+    assert_int_equal(fixture_counter(&f, "half_open_expired"), OVERDUE);
+    assert_int_equal(half_open_count(&f), 0);
+    assert_int_equal(fixture_counter(&f, "replies_dropped"), 0);
+    fixture_end(&f);
+}
+
+/* Output may be short and input may go on: a turn that pulls little, or whose SYNs want answers of
+ * their own, delays what is overdue and drops nothing. */
+static void overdue_syn_acks_leave_room_for_new_ones_and_the_oldest_go_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    listening(&f);
+    knock_many(&f, 10000, 600);
+    fixture_pass(&f, 1200 * MS);
+    assert_int_equal(fixture_drain(&f), 600); /* due again two seconds later */
+    fixture_pass(&f, 1300 * MS);
+    knock_many(&f, 20000, 2000); /* and these one second later: behind the others */
+    fixture_pass(&f, 20 * SEC);
+    for (uint16_t i = 0; i < 300; i++) {
+        knock(&f, (uint16_t)(30000 + i));
+    }
+    size_t old = 0;
+    size_t count = 0;
+    for (uint32_t turn = 0; turn < 100; turn++) {
+        for (uint32_t i = 0; i < 50 && fixture_fetch(&f); i++) {
+            old += f.last.target_port < 20000;
+            count++;
+        }
+        assert_true(count < 1000 || old == 600);
+        fixture_pass(&f, 1000); /* no later, and no wait for the queue to run empty */
+    }
+    assert_int_equal(old, 600);
+    assert_int_equal(count, 600 + 2000 + 300);
+    assert_int_equal(fixture_counter(&f, "replies_dropped"), 0);
+    fixture_end(&f);
+}
+
 static void a_full_backlog_refuses_syns_and_acks_and_cookies(void **state)
 {
     (void)state;
@@ -94,6 +173,79 @@ static void a_cookie_keeps_ecn_and_assumes_the_mss_of_a_peer_that_named_none(voi
     assert_int_equal(fws_accept(f.host, f.listener, &f.conn), 0);
     assert_int_equal(fixture_info(&f).ecn, 1);
     assert_in_range(fixture_info(&f).mss, 500, 536);
+    fixture_end(&f);
+}
+
+static void a_cookie_is_taken_up_though_the_syn_came_again_and_has_a_record(void **state)
+{
+    (void)state;
+    for (uint32_t backlog = 1; backlog <= 2; backlog++) {
+        struct fixture f;
+        fixture_init(&f);
+        f.config.half_open_max = 1;
+        f.backlog = backlog;
+        listening(&f);
+        knock(&f, 1);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* has the only record */
+        uint32_t first = f.iss;
+        knock(&f, 2);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* a cookie */
+        uint32_t cookie = f.iss;
+        f.peer_port = 1;
+        f.iss = first;
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+        STATE(&f, FWS_STATE_ESTABLISHED);
+        assert_int_equal(backlog == 1 ? fws_accept(f.host, f.listener, &f.conn) : 0, 0);
+        knock(&f, 2);
+        RECV(&f, .flags = SYN | ACK, .ack = 1); /* a record, whose ISN is another */
+        assert_int_not_equal(f.iss, cookie);
+        assert_int_equal(half_open_count(&f), 1);
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 2);
+        RECV(&f, .flags = RST, .seq = 2); /* neither */
+        f.iss = cookie;
+        SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+        RECV_NOTHING(&f);
+        STATE(&f, FWS_STATE_ESTABLISHED);
+        assert_int_equal(half_open_count(&f), 0);
+        assert_int_equal(fixture_counter(&f, "cookies_accepted"), 1);
+        fixture_end(&f);
+    }
+}
+
+static void a_full_backlog_keeps_the_record_beside_a_cookie(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.config.half_open_max = 1;
+    f.backlog = 1;
+    listening(&f);
+    knock(&f, 1);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t first = f.iss;
+    knock(&f, 2);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t cookie = f.iss;
+    knock(&f, 3);
+    RECV(&f, .flags = SYN | ACK, .ack = 1);
+    uint32_t third = f.iss;
+    f.peer_port = 1;
+    f.iss = first;
+    SEND(&f, .flags = RST, .seq = 1);
+    knock(&f, 2);
+    RECV(&f, .flags = SYN | ACK, .ack = 1); /* now with a record */
+    f.peer_port = 3;
+    f.iss = third;
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1); /* fills the backlog */
+    f.peer_port = 2;
+    f.iss = cookie;
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    RECV_NOTHING(&f);
+    STATE(&f, FWS_STATE_SYN_RECEIVED);
+    assert_int_equal(fixture_counter(&f, "accepts_deferred_backlog"), 1);
+    assert_int_equal(fws_accept(f.host, f.listener, &f.conn), 0);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    STATE(&f, FWS_STATE_ESTABLISHED);
     fixture_end(&f);
 }
 
@@ -407,9 +559,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_beyond_their_queue_are_dropped_and_counted),
+        cmocka_unit_test(overdue_syn_acks_beyond_the_queue_of_replies_go_out_and_lose_no_retry),
+        cmocka_unit_test(overdue_syn_acks_leave_room_for_new_ones_and_the_oldest_go_first),
         cmocka_unit_test(a_full_backlog_refuses_syns_and_acks_and_cookies),
         cmocka_unit_test(without_cookies_an_ack_to_a_listener_is_reset),
         cmocka_unit_test(a_cookie_keeps_ecn_and_assumes_the_mss_of_a_peer_that_named_none),
+        cmocka_unit_test(a_cookie_is_taken_up_though_the_syn_came_again_and_has_a_record),
+        cmocka_unit_test(a_full_backlog_keeps_the_record_beside_a_cookie),
         cmocka_unit_test(a_cookie_whose_echo_is_zero_is_none),
         cmocka_unit_test(a_closed_listener_drops_its_half_open_connections_and_no_others),
         cmocka_unit_test(a_listener_closed_before_its_news_were_read_tells_none),

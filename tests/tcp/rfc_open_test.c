@@ -161,6 +161,22 @@ static void both_ends_that_open_at_once_get_one_connection(void **state)
     fixture_end(&f);
 }
 
+/* The SYN-ACK that the peer's SYN asks for is moot before the host's next output; the ACK is not.
+ */
+static void a_syn_and_a_syn_ack_of_one_batch_are_acknowledged(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    syn_sent(&f);
+    SEND(&f, .flags = SYN, .mss = 1460);
+    SEND(&f, .flags = SYN | ACK, .ack = 1, .mss = 1460);
+    STATE(&f, FWS_STATE_ESTABLISHED);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
+    RECV_NOTHING(&f);
+    fixture_end(&f);
+}
+
 static void a_reset_in_syn_received_refuses_an_active_open(void **state)
 {
     (void)state;
@@ -511,6 +527,7 @@ int main(void)
         cmocka_unit_test(data_in_the_syn_ack_is_delivered),
         cmocka_unit_test(data_queued_before_the_open_goes_out_with_or_behind_the_ack),
         cmocka_unit_test(both_ends_that_open_at_once_get_one_connection),
+        cmocka_unit_test(a_syn_and_a_syn_ack_of_one_batch_are_acknowledged),
         cmocka_unit_test(a_reset_in_syn_received_refuses_an_active_open),
         cmocka_unit_test(a_reset_in_syn_received_returns_a_passive_open_to_listen),
         cmocka_unit_test(an_unacceptable_ack_in_syn_received_is_reset),
