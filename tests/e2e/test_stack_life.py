@@ -65,6 +65,23 @@ def test_a_small_mtu_an_interface_that_is_down_and_no_right_are_refused(cable):
     assert "CAP_NET_RAW" in refused(cable, "finwait-server", *GOOD, where=lambda: os.setuid(65534))
 
 
+@pytest.mark.parametrize("name,option", (
+    ("finwait-server", "--stack-socket"), ("finwait-server", "--json"),
+    ("finwait-loadgen", "--stack-socket"), ("finwait-loadgen", "--json"),
+    ("finwait-loadgen", "--hgrm"),
+))
+def test_what_only_rights_could_write_is_refused_and_nothing_is_left(cable, tmp_path, name, option):
+    """The programs give their rights up, and could neither write nor remove it at the end."""
+    folder = tmp_path / "another-users"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 65534, 65534)
+    path = folder / "file"
+    more = ("--target", f"{SERVER}:7000", "--count", "1") if name == "finwait-loadgen" else ()
+    text = refused(cable, name, *GOOD, option, str(path), *more)
+    assert f"{option} {path}" in text and "Permission denied" in text
+    assert list(folder.iterdir()) == []
+
+
 def test_two_stacks_on_one_address_are_refused_on_either_side(cable):
     server = cable.server("stack")
     address = ("--address", f"{SERVER}/24")
