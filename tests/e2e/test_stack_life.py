@@ -2,6 +2,7 @@
 local socket, and rights."""
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ import pytest
 from cable import CLIENT, SERVER, Cable, enter, ip
 from conftest import program
 from harness import limit_codes, wait_until
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -246,3 +248,52 @@ def test_a_stack_socket_replaces_only_what_nobody_listens_on(cable, tmp_path):
     assert path.read_text(encoding="ascii") == "mine"
     assert "not a socket" in stat_lines(path, code=2)
     assert "leave the filters out" in stat_lines(path, "--port", "7000", code=2)
+
+
+def test_finwait_stat_counts_a_stack_once(cable, tmp_path):
+    path, out = tmp_path / "stack", tmp_path / "once.json"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    wait_until(lambda: stat_total(path)["time_wait"] == 30, "the board to say so")
+    text = stat_lines(path, "--once", "--json", str(out))
+    assert re.search(r"^TIME_WAIT +30 +0 +30$", text, re.M), text
+    assert re.search(r"^LISTEN +1 +0 +1$", text, re.M), text
+    assert "sockstat" not in text and "counted by stack" in text
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["total"]["time_wait"] == document["time_wait_live"] == 30
+    assert "single count" in stat_lines(path, "--once", "--csv", "-", code=2)
+    server.stop()
+
+
+def test_a_recording_of_a_stack_replays_what_was_seen(cable, tmp_path):
+    path, recording = tmp_path / "stack", tmp_path / "stack.rec"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    wait_until(lambda: stat_total(path)["time_wait"] == 30, "the board to say so")
+    common = ("--view", "lines", "--json")
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    stat_lines(path, "--count", "3", "--interval", "100ms", "--record", str(recording), *common,
+               str(first))
+    server.stop()
+    done = subprocess.run([program("finwait-stat"), "--replay", str(recording), "--speed", "max",
+                           *common, str(second)], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    seen, again = (json.loads(file.read_text(encoding="utf-8")) for file in (first, second))
+    assert seen["census_method"] == again["census_method"] == "stack"
+    for part in ("ticks", "censuses", "transitions"):
+        assert seen[part] == again[part], part
+
+
+def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
+    path = tmp_path / "stack"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    view = cable.stage.also_close(Terminal([program("finwait-stat"), "--stack", str(path),
+                                            "--interval", "100ms"]))
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    view.wait_for(lambda view: re.search(r"^TIME_WAIT +30 ", view.text, re.M), "30 TIME_WAIT")
+    assert "finwait's stack" in view.lines[0] and "Linux" not in view.text
+    assert "listen queues" not in view.text and "census: stack" in view.text
+    view.type("q")
+    assert view.wait() == 0 and view.is_restored
+    server.stop()
