@@ -216,7 +216,9 @@ static int bind_path(int fd, const char *path, struct failure *failure)
             return 0;
         }
     }
-    const char *advice = errno == EACCES || errno == EPERM
+    const char *advice = errno == ENOENT || errno == ENOTDIR
+                             ? "; give a path in a folder that is there"
+                         : errno == EACCES || errno == EPERM
                              ? "; rights are given up before, so give a folder whose mode lets "
                                "this user write"
                              : "";

@@ -297,3 +297,17 @@ def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
     view.type("q")
     assert view.wait() == 0 and view.is_restored
     server.stop()
+
+
+def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "100/s", "--duration", "3s", "--timeout", "20s")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    ip("link", "set", "veth0", "down")
+    wait_until(lambda: run.stderr.count("conn/s") > 1, "a second without a link")
+    ip("link", "set", "veth0", "up")
+    result = run.finish(may_be_late=True)
+    assert result["completed"] == 300 and result["failed"] == 0, result["errors"]
+    assert result["counters"]["link"]["interface_down"] > 0
+    assert "link-down" in limit_codes(result, "note")
+    server.stop()
