@@ -18,23 +18,6 @@ static const struct transport_stack_command *command_of(struct transport_stack_c
     return command;
 }
 
-static int refuse_kernels(const struct transport_stack_command *command, struct failure *failure)
-{
-    static const struct {
-        const char *name;
-        const char *why;
-    } refused[] = {
-        {"fastopen", "the stack does not speak TCP Fast Open; leave it out"},
-        {"without-feature", "features are io_uring's; leave it out"},
-        {"states-method", "the stack counts its states itself; leave it out"},
-    };
-    int rc = 0;
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) && rc == 0; i++) {
-        rc = transport_stack_refuse_given(command, refused[i].name, refused[i].why, failure);
-    }
-    return rc;
-}
-
 static int check_targets(const struct plan *plan, struct failure *failure)
 {
     int rc = 0;
@@ -101,7 +84,7 @@ int plan_stack(struct plan *plan, const struct cli_given *given, struct failure 
     if (!cli_was_given(&loadgen_program, given, "quickack")) {
         plan->options.quickack = false;
     }
-    int rc = refuse_kernels(command, failure);
+    int rc = transport_stack_refuse_kernels(command, failure);
     if (rc == 0) {
         rc = transport_stack_options_make(&plan->stack, &plan->options.stack, plan->cpus.count,
                                           failure);

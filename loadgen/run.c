@@ -133,11 +133,22 @@ static int open_socket(struct run *run, struct failure *failure)
     return stack_socket_open(&run->socket, &config, failure);
 }
 
-/* Makes what the stack's workers publish to. */
+static int check_outputs(void *context, struct failure *failure)
+{
+    const struct run *run = context;
+    return outputs_check_all(&run->plan->options, failure);
+}
+
+/* Makes what the stack's workers publish to. The report is written without rights: its files were
+ * found to be writable with them, so they are looked at again, before anything is opened. */
 static int make_board(struct run *run, struct failure *failure)
 {
     if (run->plan->engine != TRANSPORT_STACK) {
         return 0;
+    }
+    int rc = link_call_without_rights(check_outputs, run, failure);
+    if (rc != 0) {
+        return rc;
     }
     run->stack = calloc(1, sizeof(*run->stack));
     if (run->stack == NULL || stack_board_make(&run->board, run->plan->cpus.count) != 0) {
@@ -236,15 +247,13 @@ static int start_workers(struct run *run, int signal_fd, struct failure *failure
     return 0;
 }
 
-/* All links are open: threads that start from here on have no rights, and neither has this one. The
- * report's files were found to be writable with them, so they are looked at again. */
+/* All links are open: threads that start from here on have no rights, and neither has this one. */
 static int drop_rights(const struct run *run, struct failure *failure)
 {
     if (run->board == NULL) {
         return 0;
     }
     int rc = link_drop_rights(failure);
-    rc = rc != 0 ? rc : outputs_check_all(&run->plan->options, failure);
     return rc == 0 && run->socket != NULL ? stack_socket_start(run->socket, failure) : rc;
 }
 

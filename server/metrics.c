@@ -1,13 +1,18 @@
 #include "server/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "exporter/kernel.h"
 #include "server/server.h"
+#include "transport/stack_watch.h"
 
 /* How long a scrape waits for all workers. One that is busier than that is a little behind. */
 #define WAIT_NS (500 * NS_PER_MS)
+
+#define NAME_MAX_BYTES 96
 
 /* All workers, added up; large. */
 struct totals {
@@ -18,6 +23,7 @@ struct totals {
     uint64_t open;
     uint32_t workers;
     struct worker_snapshot snapshot; /* of one */
+    struct stack_totals stack;       /* with --engine stack */
 };
 
 static void add_up(struct server *server, struct totals *totals)
@@ -103,7 +109,39 @@ static void add_process(struct openmetrics *out, const struct server *server,
     openmetrics_one(out, &workers, (double)totals->workers);
 }
 
-static void add_states(struct openmetrics *out, struct server *server)
+/* What the stack holds goes up and down. */
+static void add_held(struct openmetrics *out, const char *prefix, const struct counter_view *view)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        char name[NAME_MAX_BYTES];
+        snprintf(name, sizeof(name), "%s%s", prefix, view->infos[i].name);
+        const struct openmetrics_family family = {name, OPENMETRICS_GAUGE, "", view->infos[i].help};
+        openmetrics_begin(out, &family);
+        openmetrics_count(out, &family, (struct openmetrics_labels){0}, view->values[i]);
+    }
+}
+
+/* Adds what the stack and what is below it count: finwait_stack_..., finwait_ether_... and so on.
+ */
+static void add_stack(struct openmetrics *out, const struct stack_totals *stack)
+{
+    uint64_t values[WATCH_FIELD_COUNT];
+    stack_totals_watch(stack, values);
+    exporter_add_kernel(out, values);
+    for (uint32_t i = 0; i < stack->view_count; i++) {
+        const struct transport_view *view = &stack->views[i];
+        char prefix[NAME_MAX_BYTES];
+        snprintf(prefix, sizeof(prefix), "finwait_%s_", view->module);
+        if (strcmp(view->module, "stack_memory") == 0) {
+            add_held(out, prefix, &view->counters);
+        } else {
+            openmetrics_counters(out, prefix, &view->counters);
+        }
+    }
+}
+
+/* The states are the kernel's or the stack's; of the stack the kernel knows nothing. */
+static void add_states(struct openmetrics *out, struct server *server, struct totals *totals)
 {
     struct watch_latest latest;
     watch_latest(server->watch, &latest);
@@ -112,7 +150,10 @@ static void add_states(struct openmetrics *out, struct server *server)
     exporter_add_census(out, &latest.census, latest.censuses,
                         now_ns > begun_ns ? now_ns - begun_ns : 0);
     if (server->board == NULL) {
-        exporter_add_kernel(out, latest.tick.values); /* of the stack that kernel knows nothing */
+        exporter_add_kernel(out, latest.tick.values);
+    } else {
+        stack_board_read(server->board, &totals->stack);
+        add_stack(out, &totals->stack);
     }
 }
 
@@ -132,6 +173,6 @@ void metrics_fill(void *context, struct openmetrics *out)
     openmetrics_counters(out, "finwait_transport_", &totals->transport);
     add_failures(out, &totals->stats);
     add_latencies(out, totals);
-    add_states(out, server);
+    add_states(out, server, totals);
     free(totals);
 }

@@ -6,23 +6,6 @@
 
 #define DEFAULT_PORT 7000
 
-static int refuse_kernels(const struct transport_stack_command *command, struct failure *failure)
-{
-    static const struct {
-        const char *name;
-        const char *why;
-    } refused[] = {
-        {"fastopen", "the stack does not speak TCP Fast Open; leave it out"},
-        {"without-feature", "features are io_uring's; leave it out"},
-        {"states-method", "the stack counts its states itself; leave it out"},
-    };
-    int rc = 0;
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) && rc == 0; i++) {
-        rc = transport_stack_refuse_given(command, refused[i].name, refused[i].why, failure);
-    }
-    return rc;
-}
-
 static bool is_any(const struct ip_addr *ip)
 {
     static const struct ip_addr any = {.family = AF_INET};
@@ -80,7 +63,7 @@ int options_parse_stack(struct server_options *options, const struct cli_given *
         options->quickack = false;
     }
     struct transport_stack_settings *settings = &options->stack_settings;
-    int rc = refuse_kernels(&command, failure);
+    int rc = transport_stack_refuse_kernels(&command, failure);
     if (rc == 0) {
         rc = transport_stack_options_make(settings, &options->stack, options->cpu_list.count,
                                           failure);

@@ -23,6 +23,20 @@ static int check_addresses(const struct server *server, struct failure *failure)
     return rc;
 }
 
+/* The report is written without rights: its file was found to be writable with them, so it is
+ * looked at again, before anything is opened. */
+static int check_json(void *context, struct failure *failure)
+{
+    const struct server *server = context;
+    const char *json = server->options->json;
+    struct failure why;
+    if (json == NULL) {
+        return 0;
+    }
+    int rc = result_path_check(json, &why);
+    return rc != 0 ? failure_set(failure, -rc, "--json %s", why.text) : 0;
+}
+
 /* Makes what the stack's workers publish to. */
 static int make_board(struct server *server, struct failure *failure)
 {
@@ -65,8 +79,11 @@ static int prepare(struct server *server, const struct server_options *options,
         return rc;
     }
     /* The kernel's listeners are no matter to the stack. */
-    return server->engine == TRANSPORT_STACK ? make_board(server, failure)
-                                             : check_addresses(server, failure);
+    if (server->engine != TRANSPORT_STACK) {
+        return check_addresses(server, failure);
+    }
+    rc = link_call_without_rights(check_json, server, failure);
+    return rc != 0 ? rc : make_board(server, failure);
 }
 
 static struct worker_config worker_config_at(const struct server *server, uint32_t index)
@@ -206,16 +223,10 @@ static int start_metrics(struct server *server, struct failure *failure)
 }
 
 /* All links are open: this thread gives its rights up as the workers did, and starts what runs
- * without any. The report's file was found to be writable with them, so it is looked at again. */
+ * without any. */
 static int go_on_without_rights(struct server *server, struct failure *failure)
 {
-    const char *json = server->options->json;
-    struct failure why;
     int rc = link_drop_rights(failure);
-    if (rc == 0 && json != NULL) {
-        rc = result_path_check(json, &why);
-        rc = rc != 0 ? failure_set(failure, -rc, "--json %s", why.text) : 0;
-    }
     rc = rc == 0 && server->socket != NULL ? stack_socket_start(server->socket, failure) : rc;
     rc = rc != 0 ? rc : start_watch(server, failure);
     if (rc != 0) {

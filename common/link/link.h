@@ -164,6 +164,12 @@ int link_pcap_open(struct link **opened, struct link *inner, const struct link_c
  * text set. */
 int link_drop_rights(struct failure *failure);
 
+/* Calls a function in a thread of its own that has given up every capability, before this one has
+ * to: what the function finds, and makes, is as it will be for a program that has none. Returns
+ * what it returned, or -errno with the text set. */
+int link_call_without_rights(int (*check)(void *context, struct failure *failure), void *context,
+                             struct failure *failure);
+
 /* Closes a link and all that it stands over. NULL is allowed. */
 void link_destroy(struct link *link);
 

@@ -1,6 +1,8 @@
 /* Rights: giving up capabilities. Layer: link; see link.h. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -28,4 +30,40 @@ int link_drop_rights(struct failure *failure)
                            strerror(errno));
     }
     return 0;
+}
+
+struct call {
+    int (*check)(void *context, struct failure *failure);
+    void *context;
+    struct failure *failure;
+    int rc;
+};
+
+static void *call_main(void *argument)
+{
+    struct call *call = argument;
+    call->rc = link_drop_rights(call->failure);
+    if (call->rc == 0) {
+        call->rc = call->check(call->context, call->failure);
+    }
+    return NULL;
+}
+
+/* The thread is there for the call alone, so the caller's signals wait for it. */
+int link_call_without_rights(int (*check)(void *context, struct failure *failure), void *context,
+                             struct failure *failure)
+{
+    struct call call = {.check = check, .context = context, .failure = failure};
+    pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&thread, NULL, call_main, &call);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        return failure_set(failure, error, "rights: cannot start a thread: %s", strerror(error));
+    }
+    pthread_join(thread, NULL);
+    return call.rc;
 }

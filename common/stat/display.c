@@ -147,7 +147,7 @@ static void print_doubts(const struct census_stamp *stamp, FILE *out)
     }
 }
 
-void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out)
+void display_print_states(const struct census_result *result, FILE *out)
 {
     fprintf(out, "%-14s %10s %10s %10s\n", "state", "IPv4", "IPv6", "total");
     for (int i = 0; i < SAMPLE_STATE_COUNT; i++) {
@@ -161,7 +161,12 @@ void display_print_table(const struct census_result *result, uint64_t time_wait_
     fprintf(out, "%-14s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", "all",
             tcp_state_total(&result->v4), tcp_state_total(&result->v6),
             tcp_state_total(&result->total));
+}
+
+void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out)
+{
     const struct census_stamp *stamp = &result->stamp;
+    display_print_states(result, out);
     char wall[DURATION_TEXT_MAX];
     char cpu[DURATION_TEXT_MAX];
     fprintf(out,

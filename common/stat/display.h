@@ -40,6 +40,9 @@ struct display {
  * when a column was added. */
 void display_print_line(struct display *display, const struct display_line *line, FILE *out);
 
+/* Prints how many there are in each state, by family. */
+void display_print_states(const struct census_result *result, FILE *out);
+
 /* Prints a count as a table by state and family, and what is known about it. */
 void display_print_table(const struct census_result *result, uint64_t time_wait_live, FILE *out);
 

@@ -13,6 +13,7 @@
 #include "stat/feed.h"
 #include "tcpstat/watch_keep.h"
 #include "transport/stack_socket.h"
+#include "transport/stack_watch.h"
 
 /* How long the first answer may take: the thread that gives it does nothing else. */
 #define ANSWER_MS 2000
@@ -38,50 +39,19 @@ struct stack_feed {
     struct stack_message message;
 };
 
-static uint64_t counted(const struct stack_feed *stack, const char *name)
+static uint64_t counted(const void *message, const char *name)
 {
-    return stack_message_counter(&stack->message, "stack", name);
+    return stack_message_counter(message, "stack", name);
 }
 
-static uint64_t stepped(const struct stack_feed *stack, enum tcp_state from, enum tcp_state to)
-{
-    return stack->message.transitions.n[from][to];
-}
-
-/* Puts the stack's counts where the kernel's of the same meaning stand. What has none stays 0. */
 static void fill_values(const struct stack_feed *stack, uint64_t values[WATCH_FIELD_COUNT])
 {
-    const struct tcp_state_counts *counts = &stack->message.counts;
-    uint64_t half_open = counts->n[TCP_STATE_SYN_RECEIVED];
-    values[WATCH_tcp_inuse] = tcp_state_total(counts) - counts->n[TCP_STATE_TIME_WAIT] - half_open;
-    values[WATCH_time_wait] = counts->n[TCP_STATE_TIME_WAIT];
-    values[WATCH_established] = counts->n[TCP_STATE_ESTABLISHED] + counts->n[TCP_STATE_CLOSE_WAIT];
-    values[WATCH_active_opens] = counted(stack, "opens_active");
-    values[WATCH_passive_opens] = counted(stack, "opens_passive");
-    values[WATCH_attempt_fails] = stepped(stack, TCP_STATE_SYN_SENT, TCP_STATE_CLOSED) +
-                                  stepped(stack, TCP_STATE_SYN_RECEIVED, TCP_STATE_CLOSED) +
-                                  stepped(stack, TCP_STATE_SYN_RECEIVED, TCP_STATE_LISTEN);
-    /* RFC 4022's tcpEstabResets: these two states left for CLOSED. */
-    values[WATCH_estab_resets] = stepped(stack, TCP_STATE_ESTABLISHED, TCP_STATE_CLOSED) +
-                                 stepped(stack, TCP_STATE_CLOSE_WAIT, TCP_STATE_CLOSED);
-    values[WATCH_in_segs] = counted(stack, "segments_received");
-    values[WATCH_out_segs] = counted(stack, "segments_sent");
-    values[WATCH_retrans_segs] = counted(stack, "segments_resent");
-    values[WATCH_out_rsts] = counted(stack, "resets_sent");
-    values[WATCH_time_wait_made] = counted(stack, "time_wait_started");
-    values[WATCH_time_wait_recycled] =
-        counted(stack, "time_wait_reopened") + counted(stack, "time_wait_reused");
-    values[WATCH_time_wait_overflows] = counted(stack, "time_wait_overflow");
-    values[WATCH_listen_overflows] = counted(stack, "accepts_deferred_backlog");
-    values[WATCH_listen_drops] =
-        counted(stack, "syns_dropped_backlog") + counted(stack, "syns_dropped_cache_full");
-    values[WATCH_syn_queue_cookies] = counted(stack, "cookies_sent");
-    values[WATCH_syn_queue_drops] = counted(stack, "syns_dropped_cache_full");
-    values[WATCH_timeouts] = counted(stack, "timeouts_resend");
-    values[WATCH_abort_on_close] = counted(stack, "closed_unread");
-    values[WATCH_abort_on_timeout] =
-        counted(stack, "timeouts_connect") + counted(stack, "timeouts_data");
-    values[WATCH_abort_on_memory] = counted(stack, "live_full");
+    const struct stack_message *message = &stack->message;
+    stack_watch_values(&(struct stack_watch_source){.counts = &message->counts,
+                                                    .transitions = &message->transitions,
+                                                    .counted = counted,
+                                                    .from = message},
+                       values);
 }
 
 /* The stack's records come from CLOSED or from their listener; a sample's from nothing, as the

@@ -6,6 +6,7 @@
 
 #include "stat/display.h"
 #include "stat/document.h"
+#include "stat/feed.h"
 #include "stat/namespace.h"
 #include "stat/observer.h"
 #include "stat/run.h"
@@ -98,7 +99,10 @@ static int show_once(const struct stat_settings *settings, const struct counted 
                      struct failure *failure)
 {
     const struct sample *sample = &counted->sample;
-    if (prints_lines(settings->options)) {
+    if (prints_lines(settings->options) && settings->options->stack != NULL) {
+        display_print_states(&counted->result, stdout);
+        display_print_method(counted->head.method, counted->head.missing, stdout);
+    } else if (prints_lines(settings->options)) {
         display_print_table(&counted->result, sample->values[WATCH_time_wait], stdout);
         display_print_owners(&counted->head, sample, stdout);
         display_print_method(counted->head.method, counted->head.missing, stdout);
@@ -108,12 +112,28 @@ static int show_once(const struct stat_settings *settings, const struct counted 
                : document_write_once(settings, &counted->head, sample, failure);
 }
 
-int run_once(const struct stat_settings *settings, struct failure *failure)
+/* Asks a stack, whose first sample is there once its feed is open. */
+static int ask_stack(const struct stat_settings *settings, struct counted *counted,
+                     struct failure *failure)
 {
-    struct counted *counted = calloc(1, sizeof(*counted));
-    if (counted == NULL) {
-        return failure_set(failure, ENOMEM, "no memory to count");
+    struct feed *feed;
+    struct sample *sample = &counted->sample;
+    int error = feed_open_stack(&feed, settings, failure);
+    if (error < 0) {
+        return error;
     }
+    error = feed->ops->next(feed, sample, failure);
+    counted->head = feed->head;
+    counted->result = (struct census_result){
+        .stamp = sample->census.stamp, .v4 = sample->census.v4, .total = sample->census.total};
+    sample->has_transitions = false;
+    feed->ops->close(feed);
+    return error == FEED_SAMPLE ? 0 : error;
+}
+
+static int ask_kernel(const struct stat_settings *settings, struct counted *counted,
+                      struct failure *failure)
+{
     struct utsname kernel;
     if (uname(&kernel) == 0) {
         snprintf(counted->head.kernel, sizeof(counted->head.kernel), "%s", kernel.release);
@@ -123,9 +143,17 @@ int run_once(const struct stat_settings *settings, struct failure *failure)
     if (error == 0) {
         error = find_once(settings, counted, failure);
     }
-    if (error == 0) {
-        error = read_time_wait(&counted->sample.values[WATCH_time_wait], failure);
+    return error != 0 ? error : read_time_wait(&counted->sample.values[WATCH_time_wait], failure);
+}
+
+int run_once(const struct stat_settings *settings, struct failure *failure)
+{
+    struct counted *counted = calloc(1, sizeof(*counted));
+    if (counted == NULL) {
+        return failure_set(failure, ENOMEM, "no memory to count");
     }
+    int error = settings->options->stack != NULL ? ask_stack(settings, counted, failure)
+                                                 : ask_kernel(settings, counted, failure);
     if (error == 0) {
         error = show_once(settings, counted, failure);
     }

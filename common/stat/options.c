@@ -316,9 +316,6 @@ static int check_stack(const struct stat_options *options, struct failure *failu
     if (options->stack == NULL) {
         return 0;
     }
-    if (options->once) {
-        return failure_set(failure, EINVAL, "--stack and --once: use --count 1 --view lines");
-    }
     return what == NULL ? 0
                         : failure_set(failure, EINVAL,
                                       "--stack %s: a stack tells its states as a whole; leave %s "

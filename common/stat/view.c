@@ -65,6 +65,12 @@ static const char *format_rate(bool is_known, double per_sec, char text[NUMBER_M
     return text;
 }
 
+/* A stack has no kernel, and does not tell of its listeners one by one. */
+static bool has_kernel(const struct drawing *drawing)
+{
+    return drawing->head->kernel[0] != '\0';
+}
+
 static void draw_title(const struct drawing *drawing)
 {
     const struct sample *now = drawing->now;
@@ -75,10 +81,12 @@ static void draw_title(const struct drawing *drawing)
                  display_format_duration(drawing->head->interval_ns, interval, sizeof(interval)),
                  drawing->options->is_replay ? "   [replay]" : "",
                  drawing->options->is_paused ? "   [paused]" : "");
-    const int length = (int)strlen(drawing->head->kernel) + 7;
+    const char *kernel = drawing->head->kernel;
+    const char *what = has_kernel(drawing) ? "Linux " : "finwait's stack";
+    const int length = (int)(strlen(what) + strlen(kernel)) + 1;
     if (canvas->columns >= WIDE_COLUMNS / 2 + length) {
-        canvas_print(canvas, place(0, canvas->columns - length, 0, CANVAS_TITLE), "Linux %s",
-                     drawing->head->kernel);
+        canvas_print(canvas, place(0, canvas->columns - length, 0, CANVAS_TITLE), "%s%s", what,
+                     kernel);
     }
     canvas_style_row(canvas, 0, CANVAS_TITLE);
 }
@@ -304,7 +312,7 @@ static void draw_listener(const struct drawing *drawing, struct area area, int r
 static void draw_listeners(const struct drawing *drawing, struct area area)
 {
     const struct sample *now = drawing->now;
-    if (area.rows < 2) {
+    if (area.rows < 2 || (!has_kernel(drawing) && now->listener_count == 0)) {
         return;
     }
     canvas_print(drawing->canvas, place(area.row, area.column, area.columns, CANVAS_HEAD),

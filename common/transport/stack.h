@@ -32,8 +32,10 @@ struct transport_stack_config {
     struct link *opened;   /* not NULL: use this link, `link` and `interface` are not looked at. It
                             * is the transport's from the call on, whatever comes of it */
     const struct link_faults *faults; /* not NULL: faults over the link */
-    const char *pcap_path;            /* not NULL: capture to this file, over the faults */
-    uint32_t pcap_snap_bytes;         /* 0: whole frames */
+    const char *pcap_path;    /* not NULL: capture to this file, over the faults, from when the
+                               * addresses are ours: a start that is refused before that
+                               * leaves an older file as it was */
+    uint32_t pcap_snap_bytes; /* 0: whole frames */
 
     struct ip_range addresses; /* what the host owns; every flow's source is one of them */
     /* AF_UNSPEC: the addresses are on the link, and ARP is answered for each. Else our one address

@@ -11,6 +11,13 @@ uint32_t stack_ip_of(const struct ip_addr *ip)
            (uint32_t)ip->bytes[2] << 8 | ip->bytes[3];
 }
 
+struct ip_addr stack_ip_from(uint32_t number)
+{
+    return (struct ip_addr){.family = AF_INET,
+                            .bytes = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
+                                      (uint8_t)(number >> 8), (uint8_t)number}};
+}
+
 /* Refuses what no host of the stack's kind can have. */
 static int check_address(const char *what, const struct ip_addr *ip, struct failure *failure)
 {

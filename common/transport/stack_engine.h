@@ -175,9 +175,16 @@ static inline bool stack_conn_has_sent(const struct stack_conn *conn)
 
 /* An IPv4 address in host order. */
 uint32_t stack_ip_of(const struct ip_addr *ip);
+struct ip_addr stack_ip_from(uint32_t number);
 
 /* The address that answers ARP and asks by it. */
 const struct ip_addr *stack_link_address(const struct transport_stack_config *config);
+
+/* stack_claim.c */
+
+/* Claims the addresses, for as long as `lock_fd` is open. Returns 0; -EADDRINUSE when another stack
+ * of this network namespace has one of them on the same interface, or -errno, with the text set. */
+int stack_claim_take(struct stack_engine *engine, struct failure *failure);
 
 /* stack_setup.c */
 

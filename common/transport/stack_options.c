@@ -38,13 +38,25 @@ int transport_stack_options_refuse(const struct transport_stack_command *command
     return 0;
 }
 
-int transport_stack_refuse_given(const struct transport_stack_command *command, const char *name,
-                                 const char *why, struct failure *failure)
+int transport_stack_refuse_kernels(const struct transport_stack_command *command,
+                                   struct failure *failure)
 {
-    if (!cli_was_given(command->program, command->given, name)) {
-        return 0;
+    static const struct {
+        const char *name;
+        const char *why;
+    } refused[] = {
+        {"fastopen", "the stack does not speak TCP Fast Open; leave it out"},
+        {"without-feature", "features are io_uring's; leave it out"},
+        {"states-method", "the stack counts its states itself; leave it out"},
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        const char *name = refused[i].name;
+        if (cli_was_given(command->program, command->given, name)) {
+            return failure_set(failure, EINVAL, "--%s cannot be had with --engine stack: %s", name,
+                               refused[i].why);
+        }
     }
-    return failure_set(failure, EINVAL, "--%s cannot be had with --engine stack: %s", name, why);
+    return 0;
 }
 
 /* Puts the option's name before what a parser of single values said. Passes `rc` on. */

@@ -54,10 +54,10 @@ struct transport_stack_command {
 int transport_stack_options_refuse(const struct transport_stack_command *command,
                                    struct failure *failure);
 
-/* Refuses an option that was given and cannot apply to the stack; `why` ends the text. Returns 0 or
- * -EINVAL with the text set. */
-int transport_stack_refuse_given(const struct transport_stack_command *command, const char *name,
-                                 const char *why, struct failure *failure);
+/* Refuses options that are a kernel engine's and were given where the stack was chosen. Returns 0
+ * or -EINVAL with the text set. */
+int transport_stack_refuse_kernels(const struct transport_stack_command *command,
+                                   struct failure *failure);
 
 /* Makes the settings for so many workers and checks them as far as can be without opening anything.
  * Returns 0 or -EINVAL or -EAFNOSUPPORT with the text set. */

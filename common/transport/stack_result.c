@@ -52,6 +52,39 @@ static int add_abandoned(struct result *result, const struct transport_lingering
                             abandoned->time_wait, abandoned->closing);
 }
 
+/* What a link got over, or lost, is no fault of the target's, and a run's reader looks at the
+ * limits before the counters. */
+static int add_link_troubles(struct result *result, const struct stack_totals *totals)
+{
+    static const struct {
+        const char *counter;
+        const char *code;
+        const char *what;
+    } troubles[] = {
+        {"interface_down", "link-down",
+         "times the link's interface was found to be down. Its frames waited until it was up "
+         "again, "
+         "or were lost with it: failures of that time are not the other side's."},
+        {"transmit_no_buffers", "link-no-buffers",
+         "times the kernel had no room for the stack's frames; they were sent later."},
+        {"transmit_dropped", "link-transmit-dropped",
+         "frames of the stack's were dropped by a full queue behind the link, and TCP sent again "
+         "what they carried."},
+        {"receive_ring_full", "link-ring-full",
+         "frames were dropped because the receive ring was full: the worker was too slow for what "
+         "came."},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]) && rc == 0; i++) {
+        uint64_t count = stack_totals_counter(totals, "link", troubles[i].counter);
+        if (count > 0) {
+            rc = result_add_limit(result, RESULT_NOTE, troubles[i].code, "%" PRIu64 " %s", count,
+                                  troubles[i].what);
+        }
+    }
+    return rc;
+}
+
 int stack_result_add(struct result *result, const struct stack_result_facts *facts)
 {
     int rc = add_run(result, facts);
@@ -60,5 +93,6 @@ int stack_result_add(struct result *result, const struct stack_result_facts *fac
         rc = result_add_counters(result, view->module, &view->counters);
     }
     rc = rc != 0 ? rc : add_transitions(result, &facts->totals->transitions);
+    rc = rc != 0 ? rc : add_link_troubles(result, facts->totals);
     return rc != 0 ? rc : add_abandoned(result, &facts->abandoned);
 }

@@ -18,7 +18,7 @@ struct stack_result_facts {
 };
 
 /* Adds the counters of the stack and of what is below it, its transitions, 2MSL, and what was
- * abandoned with a note about it. Returns 0 or -ENOMEM. */
+ * abandoned and what troubled the link, with notes about them. Returns 0 or -ENOMEM. */
 int stack_result_add(struct result *result, const struct stack_result_facts *facts);
 
 #endif

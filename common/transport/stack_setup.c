@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/rng.h"
@@ -28,13 +27,6 @@ static void release(void *context, void *block, size_t bytes)
     free(block);
 }
 
-static struct ip_addr address_of(uint32_t number)
-{
-    return (struct ip_addr){.family = AF_INET,
-                            .bytes = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
-                                      (uint8_t)(number >> 8), (uint8_t)number}};
-}
-
 /* An address that the kernel has too would be answered twice, once by an RST. */
 static int refuse_owned(uint32_t first, uint32_t last, struct failure *failure)
 {
@@ -44,7 +36,7 @@ static int refuse_owned(uint32_t first, uint32_t last, struct failure *failure)
     if (rc <= 0) {
         return rc;
     }
-    struct ip_addr address = address_of(owned);
+    struct ip_addr address = stack_ip_from(owned);
     return failure_set(failure, EADDRINUSE,
                        "address %s is the kernel's own, which would reset the stack's connections; "
                        "give one of the link's that no interface here has",
@@ -75,30 +67,39 @@ static int open_interface(struct stack_engine *engine, const struct transport_st
     return rc != 0 ? rc : link_open(&engine->link, &link, failure);
 }
 
-/* Puts faults, and over them the capture, on the link. */
-static int open_middleware(struct stack_engine *engine, const struct transport_stack_config *config,
-                           struct failure *failure)
+static int open_faults(struct stack_engine *engine, const struct transport_stack_config *config,
+                       struct failure *failure)
 {
     struct link *over;
-    if (config->faults != NULL) {
-        int rc = link_faults_open(&over, engine->link, config->faults);
-        if (rc != 0) {
-            return failure_set(failure, -rc, "the link's faults cannot be as asked for: %s",
-                               strerror(-rc));
-        }
-        engine->link = over;
+    if (config->faults == NULL) {
+        return 0;
     }
-    if (config->pcap_path != NULL) {
-        struct link_capture capture = {.path = config->pcap_path,
-                                       .snap_bytes = config->pcap_snap_bytes,
-                                       .wall_offset_ns = clock_wall_ns() - clock_now_ns()};
-        int rc = link_pcap_open(&over, engine->link, &capture, failure);
-        if (rc != 0) {
-            return rc;
-        }
-        engine->link = over;
+    int rc = link_faults_open(&over, engine->link, config->faults);
+    if (rc != 0) {
+        return failure_set(failure, -rc, "the link's faults cannot be as asked for: %s",
+                           strerror(-rc));
     }
+    engine->link = over;
     return 0;
+}
+
+/* Puts the capture over the link and its faults. An older file of the name is lost by that, so it
+ * comes when nothing is left that could be refused. */
+static int open_capture(struct stack_engine *engine, const struct transport_stack_config *config,
+                        struct failure *failure)
+{
+    struct link *over;
+    if (config->pcap_path == NULL) {
+        return 0;
+    }
+    struct link_capture capture = {.path = config->pcap_path,
+                                   .snap_bytes = config->pcap_snap_bytes,
+                                   .wall_offset_ns = clock_wall_ns() - clock_now_ns()};
+    int rc = link_pcap_open(&over, engine->link, &capture, failure);
+    if (rc == 0) {
+        engine->link = over;
+    }
+    return rc;
 }
 
 /* Has the interface receive frames for a MAC that is not its own, for as long as the descriptor is
@@ -143,7 +144,7 @@ static int open_link(struct stack_engine *engine, const struct transport_stack_c
     engine->link = config->opened;
     int rc = engine->link != NULL ? 0 : open_interface(engine, config, failure);
     if (rc == 0) {
-        rc = open_middleware(engine, config, failure);
+        rc = open_faults(engine, config, failure);
     }
     if (rc != 0) {
         return rc;
@@ -263,31 +264,6 @@ static void open_ether(struct stack_engine *engine)
     ether_init(&engine->ether, &ether, &engine->memory, engine->base.now_ns);
 }
 
-/* Names the addresses' owner to other processes of this network namespace: two stacks on one
- * interface do not hear each other's ARP. Abstract sockets are a namespace's
- * own, and go with the process. */
-static int take_lock(struct stack_engine *engine, const struct transport_stack_config *config,
-                     struct failure *failure)
-{
-    char text[IP_TEXT_MAX];
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    ip_format(stack_link_address(config), text);
-    int length = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "finwait/%u/%s",
-                          link_interface_of(engine->link)->index, text);
-    engine->lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (engine->lock_fd < 0) {
-        return failure_set(failure, errno, "no socket to claim address %s: %s", text,
-                           strerror(errno));
-    }
-    socklen_t bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
-    if (bind(engine->lock_fd, (const struct sockaddr *)&name, bytes) == 0) {
-        return 0;
-    }
-    return failure_set(failure, errno,
-                       "address %s: another stack on %s has it; give each an address of its own",
-                       text, config->interface);
-}
-
 static int open_descriptors(struct stack_engine *engine, struct failure *failure)
 {
     int fds[LINK_FDS_MAX];
@@ -360,7 +336,7 @@ static int probe_addresses(struct stack_engine *engine, struct failure *failure)
         return 0;
     }
     char text[IP_TEXT_MAX];
-    struct ip_addr address = address_of(ether->conflict_address);
+    struct ip_addr address = stack_ip_from(ether->conflict_address);
     const uint8_t *mac = ether->conflict_mac.bytes;
     return failure_set(failure, EADDRINUSE,
                        "address %s: the station %02x:%02x:%02x:%02x:%02x:%02x on the link has it; "
@@ -375,18 +351,19 @@ static int claim_addresses(struct stack_engine *engine, const struct transport_s
     if (config->worker != 0) {
         return 0;
     }
-    int rc = config->opened == NULL ? take_lock(engine, config, failure) : 0;
-    if (rc == 0 && !config->probe_off) {
-        rc = probe_addresses(engine, failure);
-    }
-    if (rc != 0) {
-        return rc;
+    int rc = config->opened == NULL ? stack_claim_take(engine, failure) : 0;
+    return rc == 0 && !config->probe_off ? probe_addresses(engine, failure) : rc;
+}
+
+static void announce_addresses(struct stack_engine *engine)
+{
+    if (engine->config.worker != 0) {
+        return;
     }
     for (uint32_t i = 0; i < claimed_count(engine); i++) {
         ether_announce(&engine->ether, engine->ether.config.address_first + i);
     }
     stack_pump_send(engine, clock_now_ns());
-    return 0;
 }
 
 int stack_setup_open(struct stack_engine *engine, const struct transport_stack_config *config,
@@ -410,6 +387,10 @@ int stack_setup_open(struct stack_engine *engine, const struct transport_stack_c
     }
     if (rc == 0) {
         rc = claim_addresses(engine, config, failure);
+    }
+    rc = rc != 0 ? rc : open_capture(engine, config, failure);
+    if (rc == 0) {
+        announce_addresses(engine);
     }
     return rc;
 }

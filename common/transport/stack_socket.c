@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "link/link.h"
+
 #define FIXED_FDS 2u /* the end's, the listener's */
 
 struct stack_socket {
@@ -214,8 +216,20 @@ static int bind_path(int fd, const char *path, struct failure *failure)
             return 0;
         }
     }
-    return failure_set(failure, errno, "--stack-socket %s: cannot be made: %s", path,
-                       strerror(errno));
+    const char *advice = errno == ENOENT || errno == ENOTDIR
+                             ? "; give a path in a folder that is there"
+                         : errno == EACCES || errno == EPERM
+                             ? "; rights are given up before, so give a folder whose mode lets "
+                               "this user write"
+                             : "";
+    return failure_set(failure, errno, "--stack-socket %s: cannot be made: %s%s", path,
+                       strerror(errno), advice);
+}
+
+static int bind_own(void *context, struct failure *failure)
+{
+    struct stack_socket *own = context;
+    return bind_path(own->listen_fd, own->config.path, failure);
 }
 
 int stack_socket_open(struct stack_socket **opened, const struct stack_socket_config *config,
@@ -233,7 +247,8 @@ int stack_socket_open(struct stack_socket **opened, const struct stack_socket_co
     if (rc == 0 && own->end_fd < 0) {
         rc = failure_set(failure, errno, "no descriptor for --stack-socket: %s", strerror(errno));
     }
-    rc = rc != 0 ? rc : bind_path(own->listen_fd, config->path, failure);
+    /* What was made without rights can be removed without them, when the run ends. */
+    rc = rc != 0 ? rc : link_call_without_rights(bind_own, own, failure);
     if (rc == 0 && (lstat(config->path, &made) != 0 || listen(own->listen_fd, 8) != 0)) {
         rc = failure_set(failure, errno, "--stack-socket %s: cannot listen: %s", config->path,
                          strerror(errno));

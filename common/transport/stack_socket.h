@@ -50,9 +50,9 @@ struct stack_socket_config {
     struct stack_board *board; /* likewise */
 };
 
-/* Binds and listens. A socket at the path that nobody listens on is replaced. Returns 0, or -errno
- * with the text set and the path as it was: -EADDRINUSE when another program listens there, -EEXIST
- * when something else than a socket is there. */
+/* Binds, without any rights, and listens. A socket at the path that nobody listens on is replaced.
+ * Returns 0, or -errno with the text set and the path as it was: -EADDRINUSE when another program
+ * listens there, -EEXIST when something else than a socket is there. */
 int stack_socket_open(struct stack_socket **opened, const struct stack_socket_config *config,
                       struct failure *failure);
 

@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from cable import Cable
 from conftest import ROOT, program
 from harness import first_cpu, wait_until
 
@@ -225,3 +226,31 @@ def test_an_address_in_use_is_exit_code_3(stage, command):
 def test_remote_addresses_are_taken_when_allowed(stage):
     start_stat(stage, "--metrics-allow-remote", at="0.0.0.0:9464")
     assert scrape(STAT_AT)[1].endswith("# EOF\n")
+
+
+def test_metrics_of_a_stack_are_alike_to_the_kernels_with_its_own_beside(stage):
+    """The server's, and finwait-stat's of the same stack."""
+    cable = Cable(stage)
+    path = stage.folder / "stack"
+    server = cable.server("stack", "--metrics", SERVER_AT, "--closes-after", "64B",
+                          "--stack-socket", str(path))
+    cable.loadgen("stack", "--count", "40", "--closer", "server")
+    state = 'finwait_tcp_connections{state="time_wait",family="ipv4"}'
+    stat = start_stat(stage, "--stack", str(path))
+    with cable.there():
+        wait_until(lambda: values(scrape(SERVER_AT)[1]).get(state) == 40, "the stack's states")
+        ours = values(scrape(SERVER_AT)[1])
+    wait_until(lambda: values(scrape(STAT_AT)[1]).get(state) == 40, "finwait-stat to see them")
+    theirs = values(scrape(STAT_AT)[1])
+    expected = {"finwait_tcp_passive_opens_total": 40, "finwait_tcp_time_wait_made_total": 40,
+                "finwait_tcp_time_wait": 40,
+                'finwait_tcp_connections{state="listen",family="ipv4"}': 1}
+    assert {name: ours.get(name) for name in expected} == expected
+    assert {name: theirs.get(name) for name in expected} == expected
+    assert ours["finwait_stack_time_wait_started_total"] == 40
+    assert ours["finwait_stack_memory_time_wait_records"] == 40
+    assert ours["finwait_ether_arp_requests_sent_total"] > 0
+    assert ours["finwait_link_frames_received_total"] >= 40 * 3
+    stat.signal(signal.SIGINT)
+    assert stat.wait() == 0
+    server.stop()

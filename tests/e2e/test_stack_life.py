@@ -2,6 +2,7 @@
 local socket, and rights."""
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ import pytest
 from cable import CLIENT, SERVER, Cable, enter, ip
 from conftest import program
 from harness import limit_codes, wait_until
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -63,6 +65,23 @@ def test_a_small_mtu_an_interface_that_is_down_and_no_right_are_refused(cable):
     assert "is down" in refused(cable, "finwait-server", *GOOD)
     ip("link", "set", "veth0", "up")
     assert "CAP_NET_RAW" in refused(cable, "finwait-server", *GOOD, where=lambda: os.setuid(65534))
+
+
+@pytest.mark.parametrize("name,option", (
+    ("finwait-server", "--stack-socket"), ("finwait-server", "--json"),
+    ("finwait-loadgen", "--stack-socket"), ("finwait-loadgen", "--json"),
+    ("finwait-loadgen", "--hgrm"),
+))
+def test_what_only_rights_could_write_is_refused_and_nothing_is_left(cable, tmp_path, name, option):
+    """The programs give their rights up, and could neither write nor remove it at the end."""
+    folder = tmp_path / "another-users"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 65534, 65534)
+    path = folder / "file"
+    more = ("--target", f"{SERVER}:7000", "--count", "1") if name == "finwait-loadgen" else ()
+    text = refused(cable, name, *GOOD, option, str(path), *more)
+    assert f"{option} {path}" in text and "Permission denied" in text
+    assert list(folder.iterdir()) == []
 
 
 def test_two_stacks_on_one_address_are_refused_on_either_side(cable):
@@ -229,3 +248,66 @@ def test_a_stack_socket_replaces_only_what_nobody_listens_on(cable, tmp_path):
     assert path.read_text(encoding="ascii") == "mine"
     assert "not a socket" in stat_lines(path, code=2)
     assert "leave the filters out" in stat_lines(path, "--port", "7000", code=2)
+
+
+def test_finwait_stat_counts_a_stack_once(cable, tmp_path):
+    path, out = tmp_path / "stack", tmp_path / "once.json"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    wait_until(lambda: stat_total(path)["time_wait"] == 30, "the board to say so")
+    text = stat_lines(path, "--once", "--json", str(out))
+    assert re.search(r"^TIME_WAIT +30 +0 +30$", text, re.M), text
+    assert re.search(r"^LISTEN +1 +0 +1$", text, re.M), text
+    assert "sockstat" not in text and "counted by stack" in text
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["total"]["time_wait"] == document["time_wait_live"] == 30
+    assert "single count" in stat_lines(path, "--once", "--csv", "-", code=2)
+    server.stop()
+
+
+def test_a_recording_of_a_stack_replays_what_was_seen(cable, tmp_path):
+    path, recording = tmp_path / "stack", tmp_path / "stack.rec"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    wait_until(lambda: stat_total(path)["time_wait"] == 30, "the board to say so")
+    common = ("--view", "lines", "--json")
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    stat_lines(path, "--count", "3", "--interval", "100ms", "--record", str(recording), *common,
+               str(first))
+    server.stop()
+    done = subprocess.run([program("finwait-stat"), "--replay", str(recording), "--speed", "max",
+                           *common, str(second)], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    seen, again = (json.loads(file.read_text(encoding="utf-8")) for file in (first, second))
+    assert seen["census_method"] == again["census_method"] == "stack"
+    for part in ("ticks", "censuses", "transitions"):
+        assert seen[part] == again[part], part
+
+
+def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
+    path = tmp_path / "stack"
+    server = cable.server("stack", "--stack-socket", str(path), "--closes-after", "64B")
+    view = cable.stage.also_close(Terminal([program("finwait-stat"), "--stack", str(path),
+                                            "--interval", "100ms"]))
+    cable.loadgen("stack", "--count", "30", "--closer", "server")
+    view.wait_for(lambda view: re.search(r"^TIME_WAIT +30 ", view.text, re.M), "30 TIME_WAIT")
+    assert "finwait's stack" in view.lines[0] and "Linux" not in view.text
+    assert "listen queues" not in view.text and "census: stack" in view.text
+    view.type("q")
+    assert view.wait() == 0 and view.is_restored
+    server.stop()
+
+
+def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "100/s", "--duration", "3s", "--timeout", "20s")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    ip("link", "set", "veth0", "down")
+    wait_until(lambda: run.stderr.count("conn/s") > 1, "a second without a link")
+    ip("link", "set", "veth0", "up")
+    result = run.finish(may_be_late=True)
+    assert result["completed"] == 300 and result["failed"] == 0, result["errors"]
+    assert result["counters"]["link"]["interface_down"] > 0
+    assert "link-down" in limit_codes(result, "note")
+    server.stop()

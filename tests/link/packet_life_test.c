@@ -209,6 +209,24 @@ static void a_link_is_used_but_not_opened_without_rights(void **state)
     expect(rig, 3, 1);
 }
 
+static int open_first(void *context, struct failure *failure)
+{
+    struct link **opened = context;
+    return link_open(opened, &(struct link_config){.interface = CABLE_INTERFACE}, failure);
+}
+
+static void a_call_without_rights_leaves_its_caller_with_them(void **state)
+{
+    const struct rig *rig = *state;
+    struct failure failure = {.text = ""};
+    struct link *link;
+    cable_enter(&rig->cable, 0);
+    assert_int_equal(link_call_without_rights(open_first, &link, &failure), -EPERM);
+    assert_non_null(strstr(failure.text, "CAP_NET_RAW"));
+    assert_int_equal(open_first(&link, &failure), 0);
+    link_destroy(link);
+}
+
 static void refused(const char *interface, int error, const char *text)
 {
     struct failure failure = {.text = ""};
@@ -265,6 +283,7 @@ int main(void)
         LINK_TEST(a_receiver_waits_again_after_its_interface_went_down),
         LINK_TEST(frames_too_long_for_a_smaller_mtu_are_counted_and_block_nothing),
         LINK_TEST(a_link_is_used_but_not_opened_without_rights),
+        LINK_TEST(a_call_without_rights_leaves_its_caller_with_them),
         LINK_TEST(devices_that_carry_no_ethernet_are_refused),
         LINK_TEST(a_link_is_not_opened_on_an_interface_that_is_down),
         LINK_TEST(an_address_that_the_kernel_owns_is_found),

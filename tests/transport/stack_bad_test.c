@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/lab/netns.h"
@@ -208,6 +210,176 @@ static void test_a_second_stack_on_one_interface_is_refused_until_the_first_ends
     transport_destroy(second);
 }
 
+static struct transport_stack_config routed(const char *link, const char *first, const char *last)
+{
+    struct transport_stack_config stack = config_of(first, last);
+    stack.probe_off = true;
+    if (link != NULL) {
+        stack.link_address = ip(link);
+    }
+    return stack;
+}
+
+/* `link` NULL: the range is on the link. */
+struct claim_row {
+    const char *link, *first, *last;
+    const char *common; /* with 10.9.0.20 to .29, or by way of 10.9.0.40 with 10.20.0.0 to .255 */
+};
+
+static void try_claim(const struct claim_row *row)
+{
+    struct transport_stack_config stack = routed(row->link, row->first, row->last);
+    struct transport *transport;
+    char says[64];
+    if (row->common != NULL) {
+        snprintf(says, sizeof(says), "%s: another stack on veth1", row->common);
+        expect_refused(&stack, EADDRINUSE, says);
+        return;
+    }
+    assert_int_equal(open_stack(&transport, &stack, NULL), 0);
+    transport_destroy(transport);
+}
+
+static void test_stacks_of_one_interface_have_no_address_in_common(void **state)
+{
+    (void)state;
+    static const struct claim_row rows[] = {
+        {NULL, "10.9.0.20", "10.9.0.29", "10.9.0.20"},
+        {NULL, "10.9.0.25", "10.9.0.25", "10.9.0.25"},
+        {NULL, "10.9.0.2", "10.9.0.20", "10.9.0.20"},
+        {NULL, "10.9.0.29", "10.9.0.39", "10.9.0.29"},
+        {NULL, "10.9.0.2", "10.9.0.50", "10.9.0.20"},
+        {NULL, "10.9.0.40", "10.9.0.40", "10.9.0.40"},
+        {"10.9.0.22", "10.30.0.0", "10.30.0.255", "10.9.0.22"},
+        {"10.9.0.40", "10.30.0.0", "10.30.0.255", "10.9.0.40"},
+        {"10.9.0.41", "10.20.0.255", "10.20.1.255", "10.20.0.255"},
+        {"10.9.0.41", "10.9.0.28", "10.9.0.28", "10.9.0.28"},
+        {NULL, "10.9.0.2", "10.9.0.19", NULL},
+        {NULL, "10.9.0.30", "10.9.0.39", NULL},
+        {"10.9.0.41", "10.20.1.0", "10.20.1.255", NULL},
+        {"10.9.0.41", "10.9.0.41", "10.9.0.41", NULL},
+    };
+    struct transport_stack_config near = routed(NULL, "10.9.0.20", "10.9.0.29");
+    struct transport_stack_config far = routed("10.9.0.40", "10.20.0.0", "10.20.0.255");
+    struct transport *first;
+    struct transport *second;
+    assert_int_equal(open_stack(&first, &near, NULL), 0);
+    assert_int_equal(open_stack(&second, &far, NULL), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        try_claim(&rows[i]);
+    }
+    /* Another interface is another network. */
+    struct transport *elsewhere;
+    near.interface = VETH_KERNEL;
+    assert_int_equal(open_stack(&elsewhere, &near, NULL), 0);
+    transport_destroy(elsewhere);
+    transport_destroy(second);
+    transport_destroy(first);
+}
+
+/* A process that has a stack, and says so by a byte. */
+static pid_t start_holder(const struct transport_stack_config *stack)
+{
+    int told[2];
+    char byte = 0;
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct transport *transport;
+        if (open_stack(&transport, stack, NULL) == 0 && write(told[1], "1", 1) == 1) {
+            pause();
+        }
+        _exit(1);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    close(told[0]);
+    return child;
+}
+
+static void test_a_killed_process_holds_no_addresses(void **state)
+{
+    (void)state;
+    struct transport_stack_config range = routed(NULL, "10.9.0.20", "10.9.0.29");
+    struct transport_stack_config one = routed(NULL, "10.9.0.29", "10.9.0.29");
+    struct transport *transport;
+    pid_t holder = start_holder(&range);
+    expect_refused(&one, EADDRINUSE, "10.9.0.29: another stack on veth1");
+    assert_int_equal(kill(holder, SIGKILL), 0);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+    assert_int_equal(open_stack(&transport, &one, NULL), 0);
+    transport_destroy(transport);
+}
+
+/* Of two that start at once at most one has the addresses, whatever their order. */
+struct racer {
+    const struct transport_stack_config *stack;
+    pthread_barrier_t *start;
+    struct transport *transport;
+    int rc;
+};
+
+static void *race(void *argument)
+{
+    struct racer *racer = argument;
+    pthread_barrier_wait(racer->start);
+    racer->rc = open_stack(&racer->transport, racer->stack, NULL);
+    return NULL;
+}
+
+static void test_of_two_that_start_at_once_one_has_the_addresses_at_most(void **state)
+{
+    (void)state;
+    struct transport_stack_config stacks[2] = {routed(NULL, "10.9.0.20", "10.9.0.29"),
+                                               routed(NULL, "10.9.0.29", "10.9.0.35")};
+    unsigned refused = 0;
+    for (unsigned round = 0; round < 20; round++) {
+        pthread_barrier_t start;
+        struct racer racers[2];
+        pthread_t threads[2];
+        assert_int_equal(pthread_barrier_init(&start, NULL, 2), 0);
+        for (unsigned i = 0; i < 2; i++) {
+            racers[i] = (struct racer){.stack = &stacks[i], .start = &start};
+            assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            pthread_join(threads[i], NULL);
+            refused += racers[i].rc == -EADDRINUSE;
+        }
+        assert_true(racers[0].rc != 0 || racers[1].rc != 0);
+        for (unsigned i = 0; i < 2; i++) {
+            if (racers[i].rc == 0) {
+                transport_destroy(racers[i].transport);
+            }
+        }
+        pthread_barrier_destroy(&start);
+    }
+    assert_true(refused >= 20);
+}
+
+static void test_a_start_that_is_refused_leaves_an_older_capture_as_it_was(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/finwait-older-XXXXXX";
+    char text[16] = "";
+    struct transport_stack_config stack = routed(NULL, "10.9.0.20", "10.9.0.29");
+    struct transport *first;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "older", 5), 5);
+    assert_int_equal(open_stack(&first, &stack, NULL), 0);
+    stack.pcap_path = path;
+    expect_refused(&stack, EADDRINUSE, "another stack on veth1");
+    assert_int_equal(veth_set_mtu(VETH_KERNEL, 575), 0);
+    stack.interface = VETH_KERNEL;
+    expect_refused(&stack, EINVAL, "575");
+    assert_int_equal(pread(fd, text, sizeof(text), 0), 5);
+    assert_string_equal(text, "older");
+    transport_destroy(first);
+    close(fd);
+    unlink(path);
+}
+
 /* ARP's entry in the kernel says which MAC the stack has. */
 static void expect_mac(const struct transport_stack_config *stack, const char *mac)
 {
@@ -283,6 +455,10 @@ int main(void)
         TEST(test_an_mtu_too_small_is_refused),
         TEST(test_an_address_that_another_station_has_is_refused),
         TEST(test_a_second_stack_on_one_interface_is_refused_until_the_first_ends),
+        TEST(test_stacks_of_one_interface_have_no_address_in_common),
+        TEST(test_a_killed_process_holds_no_addresses),
+        TEST(test_of_two_that_start_at_once_one_has_the_addresses_at_most),
+        TEST(test_a_start_that_is_refused_leaves_an_older_capture_as_it_was),
         TEST(test_the_stack_has_a_mac_of_its_own_the_interfaces_or_the_one_given),
         TEST(test_auto_never_takes_the_stack),
     };
