@@ -174,7 +174,7 @@ static uint64_t own_deadline_ns(const struct stack_engine *engine)
 {
     uint64_t deadline_ns =
         earlier(ether_deadline_ns(&engine->ether), link_deadline_ns(engine->link));
-    deadline_ns = earlier(deadline_ns, engine->retry_ns);
+    deadline_ns = earlier(deadline_ns, engine->ready.retry_ns);
     /* The host's is the present while it has packets: with a full link they have to wait. */
     return earlier(deadline_ns, engine->link_retry_ns != CLOCK_NEVER
                                     ? engine->link_retry_ns
