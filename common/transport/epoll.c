@@ -18,66 +18,14 @@
 #define TAG_WAKE (UINT64_C(2) << SLAB_HANDLE_BITS)
 #define TAG_MASK (~UINT64_C(0) << SLAB_HANDLE_BITS)
 
-void epoll_list_append(struct epoll_list *list, struct epoll_conn *conn)
-{
-    ASSERT(!conn->listed);
-    conn->listed = true;
-    conn->next = NULL;
-    if (list->head == NULL) {
-        list->head = conn;
-    } else {
-        list->tail->next = conn;
-    }
-    list->tail = conn;
-}
-
-static struct epoll_conn *list_pop(struct epoll_list *list)
-{
-    struct epoll_conn *conn = list->head;
-    if (conn != NULL) {
-        list->head = conn->next;
-        conn->listed = false;
-    }
-    return conn;
-}
-
-/* Moves a whole list to the end of another. */
-static void list_splice(struct epoll_list *to, struct epoll_list *from)
-{
-    if (from->head == NULL) {
-        return;
-    }
-    if (to->head == NULL) {
-        to->head = from->head;
-    } else {
-        to->tail->next = from->head;
-    }
-    to->tail = from->tail;
-    from->head = NULL;
-}
-
-void epoll_conn_enqueue(struct epoll_engine *engine, struct epoll_conn *conn)
-{
-    if (engine->running != conn && !conn->listed) {
-        epoll_list_append(&engine->queue, conn);
-    }
-}
-
-void epoll_retry_soon(struct epoll_engine *engine)
-{
-    if (engine->retry_ns == CLOCK_NEVER) {
-        engine->retry_ns = engine->base.now_ns + EPOLL_RETRY_NS;
-    }
-}
-
 static void run_queue(struct epoll_engine *engine)
 {
     for (uint32_t runs = 0; runs < EPOLL_RUNS_PER_TURN; runs++) {
-        struct epoll_conn *conn = list_pop(&engine->queue);
+        struct ready_conn *conn = ready_list_pop(&engine->ready.queue);
         if (conn == NULL) {
             return;
         }
-        epoll_conn_run(engine, conn);
+        epoll_conn_run(engine, epoll_conn_of(&conn->base));
     }
 }
 
@@ -125,12 +73,6 @@ static void engine_listen_stop(struct transport *transport)
     }
 }
 
-static void accept_pause(struct epoll_engine *engine)
-{
-    engine->accept_paused = true;
-    ENGINE_COUNT(&engine->base, accept_paused);
-}
-
 /* Handles accept4's error; returns false when accepting is over for this turn. */
 static bool accept_failed(struct epoll_engine *engine, struct epoll_listener *listener, int error)
 {
@@ -142,8 +84,8 @@ static bool accept_failed(struct epoll_engine *engine, struct epoll_listener *li
     if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
         /* The connection stays in the backlog. A close of ours may help, or one elsewhere in the
          * process that nobody tells us of; asking again at once would spin. */
-        accept_pause(engine);
-        epoll_retry_soon(engine);
+        ready_accept_pause(&engine->ready);
+        ready_retry_soon(&engine->ready);
         return false;
     }
     /* ECONNABORTED, and errors that belong to the one connection (accept(2)): the next may do. */
@@ -154,8 +96,7 @@ static void accept_some(struct epoll_engine *engine, uint32_t index)
 {
     struct epoll_listener *listener = &engine->listeners[index];
     for (uint32_t n = 0; n < EPOLL_ACCEPTS_PER_TURN && listener->ready; n++) {
-        if (engine->base.conns.live_count >= engine->base.config.conns_max) {
-            accept_pause(engine);
+        if (ready_accept_full(&engine->ready)) {
             return;
         }
         ENGINE_COUNT(&engine->base, syscalls);
@@ -170,14 +111,14 @@ static void accept_some(struct epoll_engine *engine, uint32_t index)
 
 static void accept_ready(struct epoll_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+    for (uint32_t i = 0; i < engine->listener_count && !engine->ready.accept_paused; i++) {
         accept_some(engine, i);
     }
 }
 
 static bool can_accept(const struct epoll_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+    for (uint32_t i = 0; i < engine->listener_count && !engine->ready.accept_paused; i++) {
         if (engine->listeners[i].ready) {
             return true;
         }
@@ -200,12 +141,12 @@ static void handle_event(struct epoll_engine *engine, const struct epoll_event *
     }
     /* The handle tells a connection from an earlier one whose descriptor had the same number. */
     struct epoll_conn *conn = slab_get(&engine->base.conns, event->data.u64);
-    if (conn == NULL || conn->base.closing) {
+    if (conn == NULL || conn->io.base.closing) {
         ENGINE_COUNT(&engine->base, stale_completion);
         return;
     }
-    conn->edges |= event->events;
-    if (!conn->listed) {
+    conn->io.news |= event->events;
+    if (!conn->io.listed) {
         epoll_conn_run(engine, conn);
     }
 }
@@ -249,17 +190,6 @@ static int wait_events(struct epoll_engine *engine, struct epoll_event *events,
     return count;
 }
 
-/* Puts on the queue what the last turn left, and what ran short when its time has come. */
-static void queue_leftovers(struct epoll_engine *engine)
-{
-    list_splice(&engine->queue, &engine->later);
-    if (engine->retry_ns != CLOCK_NEVER && engine->retry_ns <= clock_now_ns()) {
-        engine->retry_ns = CLOCK_NEVER;
-        engine->accept_paused = false;
-        list_splice(&engine->queue, &engine->starved);
-    }
-}
-
 /* Tells how long a wait may last: not at all when something is to be done or was done. */
 static uint64_t wait_duration(const struct epoll_engine *engine, bool busy, uint64_t until_ns,
                               uint64_t now_ns)
@@ -267,7 +197,7 @@ static uint64_t wait_duration(const struct epoll_engine *engine, bool busy, uint
     if (busy || can_accept(engine)) {
         return 0;
     }
-    uint64_t end_ns = engine->retry_ns < until_ns ? engine->retry_ns : until_ns;
+    uint64_t end_ns = engine->ready.retry_ns < until_ns ? engine->ready.retry_ns : until_ns;
     if (end_ns == CLOCK_NEVER) {
         return CLOCK_NEVER;
     }
@@ -278,8 +208,10 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
 {
     struct epoll_engine *engine = epoll_engine_of(transport);
     struct epoll_event events[EPOLL_EVENTS_PER_WAIT];
-    queue_leftovers(engine);
-    bool busy = engine->queue.head != NULL;
+    /* The clock is read only where something waits for it. */
+    ready_queue_leftovers(&engine->ready,
+                          engine->ready.retry_ns != CLOCK_NEVER ? clock_now_ns() : 0);
+    bool busy = engine->ready.queue.head != NULL;
     if (busy) {
         transport->now_ns = clock_now_ns();
         run_queue(engine);
@@ -339,7 +271,7 @@ uint64_t epoll_engine_feature_find(const char *name)
 static uint64_t engine_memory_bytes(const struct transport *transport)
 {
     const struct epoll_engine *engine = (const struct epoll_engine *)transport;
-    return sizeof(*engine) + engine->pool.memory_bytes;
+    return sizeof(*engine) + engine->ready.pool.memory_bytes;
 }
 
 /* The caller's eventfd is the caller's to close. */
@@ -362,7 +294,7 @@ static void engine_destroy(struct transport *transport)
     }
     wake_close(engine);
     close(engine->epoll_fd);
-    epoll_pool_destroy(&engine->pool);
+    buffer_pool_destroy(&engine->ready.pool);
     engine_fini(transport);
     free(engine);
 }
@@ -375,8 +307,8 @@ static const struct transport_ops epoll_ops = {
     .connect = epoll_conn_connect,
     .send = epoll_conn_send,
     .send_buffer = epoll_conn_send_buffer,
-    .buffer_release = epoll_conn_buffer_release,
-    .recv = epoll_conn_recv,
+    .buffer_release = ready_buffer_release,
+    .recv = ready_recv,
     .shutdown_write = epoll_conn_shutdown_write,
     .close = epoll_conn_close,
     .poll = engine_poll,
@@ -431,8 +363,7 @@ int epoll_engine_open(struct transport **transport, const struct transport_confi
         failure_set(failure, -rc, "cannot open an epoll set: %s", strerror(-rc));
         goto err_fini;
     }
-    epoll_pool_init(&engine->pool, engine->base.config.buffer_bytes);
-    engine->retry_ns = CLOCK_NEVER;
+    ready_init(&engine->ready);
     engine->has_pwait2 = !(config->features_off & EPOLL_FEATURE_PWAIT2) && probe_pwait2(engine);
     *transport = &engine->base;
     return 0;

@@ -15,67 +15,15 @@
 #define PORT_FIRST 32768u
 #define PORT_LAST 60999u
 
-void stack_list_append(struct stack_list *list, struct stack_conn *conn)
-{
-    ASSERT(!conn->listed);
-    conn->listed = true;
-    conn->next = NULL;
-    if (list->head == NULL) {
-        list->head = conn;
-    } else {
-        list->tail->next = conn;
-    }
-    list->tail = conn;
-}
-
-static struct stack_conn *list_pop(struct stack_list *list)
-{
-    struct stack_conn *conn = list->head;
-    if (conn != NULL) {
-        list->head = conn->next;
-        conn->listed = false;
-    }
-    return conn;
-}
-
-/* Moves a whole list to the end of another. */
-static void list_splice(struct stack_list *to, struct stack_list *from)
-{
-    if (from->head == NULL) {
-        return;
-    }
-    if (to->head == NULL) {
-        to->head = from->head;
-    } else {
-        to->tail->next = from->head;
-    }
-    to->tail = from->tail;
-    from->head = NULL;
-}
-
-void stack_conn_enqueue(struct stack_engine *engine, struct stack_conn *conn)
-{
-    if (engine->running != conn && !conn->listed) {
-        stack_list_append(&engine->queue, conn);
-    }
-}
-
-void stack_retry_soon(struct stack_engine *engine)
-{
-    if (engine->retry_ns == CLOCK_NEVER) {
-        engine->retry_ns = engine->base.now_ns + STACK_RETRY_NS;
-    }
-}
-
 static void run_queue(struct stack_engine *engine)
 {
     for (uint32_t runs = 0; runs < STACK_RUNS_PER_TURN; runs++) {
-        struct stack_conn *conn = list_pop(&engine->queue);
+        struct ready_conn *conn = ready_list_pop(&engine->ready.queue);
         if (conn == NULL) {
             return;
         }
         engine->turn_worked = true;
-        stack_conn_run(engine, conn);
+        stack_conn_run(engine, stack_conn_of(&conn->base));
     }
 }
 
@@ -162,10 +110,7 @@ static void accept_some(struct stack_engine *engine, uint32_t index)
     struct stack_listener *listener = &engine->listeners[index];
     for (uint32_t n = 0; n < STACK_ACCEPTS_PER_TURN && listener->ready; n++) {
         fws_handle tcp;
-        if (engine->base.conns.live_count >= engine->base.config.conns_max) {
-            /* The connection stays in the backlog until one of ours closes. */
-            engine->accept_paused = true;
-            ENGINE_COUNT(&engine->base, accept_paused);
+        if (ready_accept_full(&engine->ready)) {
             return;
         }
         if (fws_accept(engine->host, listener->tcp, &tcp) == 0) {
@@ -179,14 +124,14 @@ static void accept_some(struct stack_engine *engine, uint32_t index)
 
 static void accept_ready(struct stack_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+    for (uint32_t i = 0; i < engine->listener_count && !engine->ready.accept_paused; i++) {
         accept_some(engine, i);
     }
 }
 
 static bool can_accept(const struct stack_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->listener_count && !engine->accept_paused; i++) {
+    for (uint32_t i = 0; i < engine->listener_count && !engine->ready.accept_paused; i++) {
         if (engine->listeners[i].ready) {
             return true;
         }
@@ -202,15 +147,15 @@ static void handle_event(struct stack_engine *engine, const struct fws_event *ev
         return;
     }
     struct stack_conn *conn = slab_get(&engine->base.conns, event->user);
-    if (conn == NULL || conn->base.closing) {
+    if (conn == NULL || conn->io.base.closing) {
         ENGINE_COUNT(&engine->base, stale_completion);
         return;
     }
-    conn->ready |= event->ready;
-    if (conn->state == STACK_CONN_CONNECTING || conn->state == STACK_CONN_SETUP) {
-        conn->error = -event->error;
+    conn->io.news |= event->ready;
+    if (conn->io.state == READY_CONNECTING || conn->io.state == READY_SETUP) {
+        conn->io.error = -event->error;
     }
-    if (!conn->listed) {
+    if (!conn->io.listed) {
         stack_conn_run(engine, conn);
     }
 }
@@ -232,22 +177,11 @@ void stack_handle_events(struct stack_engine *engine)
     accept_ready(engine);
 }
 
-/* Puts on the queue what the last turn left, and what ran short when its time has come. */
-static void queue_leftovers(struct stack_engine *engine, uint64_t now_ns)
-{
-    list_splice(&engine->queue, &engine->later);
-    if (engine->retry_ns <= now_ns) {
-        engine->retry_ns = CLOCK_NEVER;
-        engine->accept_paused = false;
-        list_splice(&engine->queue, &engine->starved);
-    }
-}
-
 /* Tells whether a turn would find something to do without anything coming in. */
 static bool is_busy(const struct stack_engine *engine)
 {
-    return engine->queue.head != NULL || engine->later.head != NULL || engine->events_left ||
-           can_accept(engine);
+    return engine->ready.queue.head != NULL || engine->ready.later.head != NULL ||
+           engine->events_left || can_accept(engine);
 }
 
 /* Waits, unless there is something to do or the link is likely to have more. Returns 0 or -errno.
@@ -281,8 +215,8 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
 {
     struct stack_engine *engine = stack_engine_of(transport);
     uint64_t now_ns = clock_now_ns();
-    queue_leftovers(engine, now_ns);
-    bool busy = engine->queue.head != NULL;
+    ready_queue_leftovers(&engine->ready, now_ns);
+    bool busy = engine->ready.queue.head != NULL;
     transport->now_ns = now_ns;
     stack_pump_advance(engine, now_ns);
     run_queue(engine);
@@ -330,7 +264,7 @@ static void engine_destroy(struct transport *transport)
     }
     stack_pump_send(engine, clock_now_ns());
     stack_setup_close(engine);
-    epoll_pool_destroy(&engine->pool);
+    buffer_pool_destroy(&engine->ready.pool);
     engine_fini(transport);
     free(engine);
 }
@@ -343,8 +277,8 @@ static const struct transport_ops stack_ops = {
     .connect = stack_conn_connect,
     .send = stack_conn_send,
     .send_buffer = stack_conn_send_buffer,
-    .buffer_release = stack_conn_buffer_release,
-    .recv = stack_conn_recv,
+    .buffer_release = ready_buffer_release,
+    .recv = ready_recv,
     .shutdown_write = stack_conn_shutdown_write,
     .close = stack_conn_close,
     .expired = stack_conn_expired,
@@ -368,13 +302,13 @@ int stack_engine_open(struct transport **transport, const struct transport_confi
     }
     int rc = engine_init(&engine->base, &stack_ops, config, sizeof(struct stack_conn));
     engine->base.config.stack = NULL;
-    engine->retry_ns = engine->link_retry_ns = CLOCK_NEVER;
+    engine->link_retry_ns = CLOCK_NEVER;
     if (rc != 0) {
         link_destroy(config->stack->opened);
         failure_set(failure, -rc, "no memory for the records of %u connections", config->conns_max);
         goto err_free_engine;
     }
-    epoll_pool_init(&engine->pool, engine->base.config.buffer_bytes);
+    ready_init(&engine->ready);
     rc = stack_setup_open(engine, config->stack, failure);
     if (rc != 0) {
         goto err_fini;

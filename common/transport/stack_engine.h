@@ -9,8 +9,7 @@
  * A turn hands everything that came in to the host as one batch, tells the connections, runs them,
  * and only then fetches what is to be sent: so acknowledgements ride on what the handler answers.
  *
- * Calls act on the host at once (send, shutdown, close) and put the connection on the engine's
- * queue; what came of it is delivered when poll runs the queue. What the calls give to send leaves
+ * Lists, the read credit and the queue of sends are ready.h's. What the calls give to send leaves
  * with the next poll, at its beginning or its end. Packets that the link has no room for stay in
  * the host. */
 #ifndef FINWAIT_TRANSPORT_STACK_ENGINE_H
@@ -20,13 +19,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/clock.h"
 #include "link/link.h"
 #include "stack/ether.h"
 #include "stack/finwait-stack.h"
 #include "tcp/memory.h"
-#include "transport/engine.h"
-#include "transport/epoll_pool.h"
+#include "transport/ready.h"
 #include "transport/stack.h"
 
 /* The bounds of one turn. */
@@ -38,71 +35,28 @@
 #define STACK_EVENTS_PER_TURN 4096u
 #define STACK_ACCEPTS_PER_TURN 256u
 #define STACK_RUNS_PER_TURN 4096u
-#define STACK_STEPS_PER_RUN 32u /* events delivered on one connection: 16 pieces of an echo */
-#define STACK_SEND_BYTES_PER_RUN (256u * 1024u)
 #define STACK_SLOTS_PER_RESERVE 64u
 
-/* When to ask again a link that had no room, or memory that was short. */
+/* When to ask again a link that had no room. */
 #define STACK_LINK_RETRY_NS (100 * NS_PER_US)
-#define STACK_RETRY_NS (20 * NS_PER_MS)
 
 #define STACK_MTU_MIN 576u /* RFC 791: every host takes it */
 
 /* Records beside those of the caller's connections: what closes in the background. */
 #define STACK_CLOSING_MAX 262144u
 
-/* Written by stack_conn_become alone:
+/* Its states, written by ready_become alone:
  *
- *   SETUP -------conn_start-------> CONNECTING ------conn_connected------> OPEN
- *     |  |`--stack_conn_accepted (defer_accept)--> DEFERRED --conn_undefer--^
+ *   SETUP -------conn_start-------> CONNECTING ------conn_conclude-------> OPEN
+ *     |  |`--stack_conn_accepted (defer_accept)--> DEFERRED ---conn_show----^
  *     |  `---------------stack_conn_accepted--------------------------------'|
- *     `----------------------------stack_conn_fail------------------------> FAILED
+ *     `--------------------------------ready_fail-------------------------> FAILED
  *   any of these --stack_conn_close, conn_drop--> CLOSED */
-enum stack_conn_state {
-    STACK_CONN_SETUP, /* waits for poll to deliver CONNECTING */
-    STACK_CONN_CONNECTING,
-    STACK_CONN_DEFERRED, /* accepted, and not shown to the handler before data come */
-    STACK_CONN_OPEN,
-    STACK_CONN_FAILED, /* FAILED was delivered or is about to be */
-    STACK_CONN_CLOSED, /* given up; CLOSED waits to be delivered */
-};
-
 struct stack_conn {
-    struct transport_conn base;
-    struct stack_conn *next;   /* on one of the engine's lists, when `listed` */
-    struct epoll_send *sends;  /* oldest first: those that the host took, then `unsent` */
-    struct epoll_send *last;   /* newest; undefined while `sends` is NULL */
-    struct epoll_send *unsent; /* first that the host has not taken whole; NULL: none */
-    struct epoll_send memory;  /* the caller's memory that is being sent */
-    fws_handle tcp;            /* 0: there is none */
-    uint64_t closed_ns;
-    uint32_t ready;          /* what fws_poll said and no run has looked at yet */
-    uint32_t held;           /* buffers that count against the read credit */
-    uint32_t run_sent_bytes; /* since the last run began */
-    int error;               /* of FAILED, then of CLOSED */
-    uint8_t state;           /* enum stack_conn_state */
-    uint8_t phase;           /* enum transport_phase, of FAILED */
-    uint8_t prepared_how;    /* enum transport_close_how that the host was told */
-    uint8_t listener;        /* of an accepted one */
-    bool listed : 1;
-    bool pull : 1;  /* receives only when asked */
-    bool asked : 1; /* was asked */
-    bool quickack : 1;
-    bool readable : 1;       /* an event said so, and no receive has drained it since */
-    bool peer_shut : 1;      /* the peer's FIN is in, behind the data */
-    bool fin_done : 1;       /* PEER_FIN was delivered */
-    bool paused : 1;         /* holds its whole credit */
-    bool starved : 1;        /* found no memory for a buffer */
-    bool blocked : 1;        /* the host takes no more until FWS_WRITABLE */
-    bool memory_pending : 1; /* `memory` is in the queue */
-    bool shut_wanted : 1;
-    bool shut_done : 1;
-    bool failed_due : 1; /* FAILED is to be delivered */
-};
-
-struct stack_list {
-    struct stack_conn *head;
-    struct stack_conn *tail;
+    struct ready_conn io;
+    fws_handle tcp;   /* 0: there is none */
+    uint8_t listener; /* of an accepted one */
+    bool quickack;
 };
 
 struct stack_listener {
@@ -122,23 +76,19 @@ enum stack_memory {
 };
 
 struct stack_engine {
-    struct transport base;
+    union {
+        struct ready_engine ready;
+        struct transport base; /* its first member */
+    };
     struct transport_stack_config config; /* pointers in it are not kept */
     struct fws_host *host;
     struct memory memory; /* ether's */
     struct ether ether;
     struct link *link;
-    struct epoll_pool pool;
-    struct stack_list queue;    /* to be run in this poll */
-    struct stack_list later;    /* used up a run's bounds: in the next poll */
-    struct stack_list starved;  /* at retry_ns */
-    struct stack_conn *running; /* it is on no list, and needs none */
-    uint64_t retry_ns;          /* when to try again what ran short; CLOCK_NEVER: nothing did */
-    uint64_t link_retry_ns;     /* when to ask a full link again; CLOCK_NEVER: it was not full */
-    uint32_t reset_count;       /* of `resets` */
-    uint32_t spin_left;         /* turns that do not wait */
+    uint64_t link_retry_ns; /* when to ask a full link again; CLOCK_NEVER: it was not full */
+    uint32_t reset_count;   /* of `resets` */
+    uint32_t spin_left;     /* turns that do not wait */
     fws_handle resets[STACK_RESETS_PER_SEND]; /* to be aborted when what they sent has left */
-    bool accept_paused;                       /* until a connection closes, or retry_ns */
     bool events_left; /* the last turn did not take all of the host's events */
     bool turn_worked; /* something came or was done in this turn */
     int wake_fd;
@@ -164,11 +114,6 @@ static inline struct stack_engine *stack_engine_of(struct transport *transport)
 static inline struct stack_conn *stack_conn_of(struct transport_conn *head)
 {
     return (struct stack_conn *)head; /* its first member */
-}
-
-static inline bool stack_conn_has_sent(const struct stack_conn *conn)
-{
-    return conn->sends != NULL && conn->sends != conn->unsent;
 }
 
 /* stack_check.c */
@@ -214,22 +159,7 @@ int stack_pump_wait(struct stack_engine *engine, uint64_t until_ns, uint64_t now
  * connections concerned. */
 void stack_handle_events(struct stack_engine *engine);
 
-/* Has a connection run in this poll or the next, unless it is being run or is listed already. */
-void stack_conn_enqueue(struct stack_engine *engine, struct stack_conn *conn);
-
-/* Puts a connection at a list's end. Requires that it is on none. */
-void stack_list_append(struct stack_list *list, struct stack_conn *conn);
-
-/* Has the engine try again soon what ran short. */
-void stack_retry_soon(struct stack_engine *engine);
-
 /* stack_conn.c */
-
-void stack_conn_become(struct stack_conn *conn, enum stack_conn_state state);
-
-/* Notes a failure, gives up what is unsent, and has FAILED delivered. */
-void stack_conn_fail(struct stack_engine *engine, struct stack_conn *conn,
-                     enum transport_phase phase, int error);
 
 /* Says how a connection of these options is to behave. */
 struct fws_options stack_conn_options(const struct stack_engine *engine, bool quickack,
@@ -249,9 +179,6 @@ bool stack_conn_expired(struct transport *transport, struct transport_conn *head
 /* The calls of struct transport_ops that concern one connection. */
 int stack_conn_connect(struct transport *transport, struct transport_conn *head,
                        const struct flow *flow, const struct transport_conn_options *options);
-void stack_conn_buffer_release(struct transport *transport, struct transport_conn *head,
-                               const struct transport_buffer *lent);
-void stack_conn_recv(struct transport *transport, struct transport_conn *head);
 void stack_conn_close(struct transport *transport, struct transport_conn *head,
                       enum transport_close_how how);
 
@@ -266,19 +193,8 @@ void stack_conn_shutdown_write(struct transport *transport, struct transport_con
 /* Hands the host what it takes of the queue, and the FIN behind it. */
 void stack_conn_flush(struct stack_engine *engine, struct stack_conn *conn);
 
-/* Delivers SENT of the oldest send. Requires stack_conn_has_sent. */
-void stack_conn_deliver_sent(struct stack_engine *engine, struct stack_conn *conn);
-
-/* Drops the sends from `unsent` on, or all of them, and gives their buffers back. */
-void stack_conn_drop_unsent(struct stack_engine *engine, struct stack_conn *conn);
-void stack_conn_drop_sends(struct stack_engine *engine, struct stack_conn *conn);
-
 /* Resets a host's connection, which leaves soon even where very many are reset at once. */
 void stack_conn_reset(struct stack_engine *engine, fws_handle tcp);
-
-/* Gives a buffer back, and with it a piece of the connection's credit. */
-void stack_conn_put_buffer(struct stack_engine *engine, struct stack_conn *conn,
-                           struct epoll_buffer *buffer);
 
 /* stack_report.c */
 

@@ -2,6 +2,7 @@
  * waiting for either. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "transport/stack_engine.h"
@@ -12,28 +13,110 @@ void stack_pump_advance(struct stack_engine *engine, uint64_t now_ns)
     fws_advance(engine->host, now_ns);
 }
 
-/* Tells whether a packet, from its IPv4 header on, is a segment with RST. What is malformed is not
- * ours to tell. */
-static bool is_reset(const uint8_t *data, size_t bytes)
+/* What a packet is to the order of its batch. */
+enum packet_kind {
+    PACKET_OTHER, /* no segment, or malformed: not ours to tell */
+    PACKET_SEGMENT,
+    PACKET_RESET,
+    PACKET_FRAGMENT, /* of whatever 4-tuple: the ports are only in the first */
+};
+
+static size_t header_bytes_of(const uint8_t *data)
 {
-    size_t header_bytes = (size_t)(data[0] & 15u) * 4;
-    bool is_first = ((data[6] & 0x1fu) | data[7]) == 0; /* of its fragments, or whole */
-    return data[9] == IPPROTO_TCP && is_first && bytes > header_bytes + 13 &&
-           (data[header_bytes + 13] & WIRE_RST) != 0;
+    return (size_t)(data[0] & 15u) * 4;
 }
+
+/* `data` is a packet from its IPv4 header on. */
+static enum packet_kind kind_of(const uint8_t *data, size_t bytes)
+{
+    if (bytes < WIRE_IPV4_BYTES || data[9] != IPPROTO_TCP) {
+        return PACKET_OTHER;
+    }
+    size_t flags_at = header_bytes_of(data) + 13;
+    bool is_first = ((data[6] & 0x1fu) | data[7]) == 0; /* of its fragments, or whole */
+    if (!is_first) {
+        return PACKET_FRAGMENT;
+    }
+    if (bytes <= flags_at) {
+        return PACKET_OTHER;
+    }
+    if ((data[flags_at] & WIRE_RST) != 0) {
+        return PACKET_RESET;
+    }
+    return (data[6] & 0x20u) != 0 ? PACKET_FRAGMENT : PACKET_SEGMENT; /* more fragments */
+}
+
+/* A set of 4-tuples by their hash, which may take one for another: 32 of them fill 3% of it. */
+#define FLOW_BITS 1024u
+#define FLOW_HASH_SHIFT 54u /* leaves 10 bits of 64 */
 
 /* A batch as the host gets it. */
 struct batch {
     struct fws_packet packets[LINK_BATCH_MAX];
     struct fws_packet resets[LINK_BATCH_MAX];
+    uint64_t reset_flows[FLOW_BITS / 64]; /* the 4-tuples of `resets` */
     size_t packet_count;
     size_t reset_count;
 };
 
-static void sort_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count,
-                        struct batch *batch)
+static void batch_clear(struct batch *batch)
 {
     batch->packet_count = batch->reset_count = 0;
+    memset(batch->reset_flows, 0, sizeof(batch->reset_flows));
+}
+
+/* Finds a segment's bit in reset_flows. */
+static uint32_t flow_bit(const uint8_t *data)
+{
+    uint64_t addresses;
+    uint32_t ports;
+    memcpy(&addresses, data + 12, sizeof(addresses));
+    memcpy(&ports, data + header_bytes_of(data), sizeof(ports));
+    return (uint32_t)(((addresses ^ ports) * UINT64_C(0x9e3779b97f4a7c15)) >> FLOW_HASH_SHIFT);
+}
+
+/* Tells whether a packet may belong to a 4-tuple that has a reset in the batch. */
+static bool follows_reset(const struct batch *batch, const uint8_t *data, enum packet_kind kind)
+{
+    if (batch->reset_count == 0 || kind == PACKET_OTHER || kind == PACKET_RESET) {
+        return false;
+    }
+    uint32_t bit = kind == PACKET_SEGMENT ? flow_bit(data) : 0;
+    return kind == PACKET_FRAGMENT || (batch->reset_flows[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+static void batch_add(struct batch *batch, const struct fws_packet *packet, enum packet_kind kind)
+{
+    if (kind != PACKET_RESET) {
+        batch->packets[batch->packet_count++] = *packet;
+        return;
+    }
+    uint32_t bit = flow_bit(packet->data);
+    batch->reset_flows[bit / 64] |= UINT64_C(1) << bit % 64;
+    batch->resets[batch->reset_count++] = *packet;
+}
+
+/* Hands a batch to the host. An RST throws away what its connection has not read, as RFC 9293 asks,
+ * and would do so to data that came in the same batch: so the connections read first, which in the
+ * kernel keep their data through a reset. */
+static void batch_input(struct stack_engine *engine, struct batch *batch)
+{
+    if (batch->packet_count > 0) {
+        fws_input(engine->host, batch->packets, batch->packet_count);
+    }
+    if (batch->reset_count > 0) {
+        stack_handle_events(engine);
+        fws_input(engine->host, batch->resets, batch->reset_count);
+    }
+    batch_clear(batch);
+}
+
+/* Hands frames to the host, resets behind the others, and each 4-tuple's in their order: one that
+ * comes behind a reset of its own (a SYN, mostly) begins another batch. */
+static void input_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count)
+{
+    struct batch batch;
+    batch_clear(&batch);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *data;
         size_t bytes;
@@ -45,28 +128,13 @@ static void sort_frames(struct stack_engine *engine, const struct link_frame *fr
             .bytes = (uint32_t)bytes,
             .flags = (frames[i].flags & LINK_CHECKSUM_DONE) != 0 ? FWS_CHECKSUM_DONE : 0,
         };
-        if (bytes >= WIRE_IPV4_BYTES && is_reset(data, bytes)) {
-            batch->resets[batch->reset_count++] = packet;
-        } else {
-            batch->packets[batch->packet_count++] = packet;
+        enum packet_kind kind = kind_of(data, bytes);
+        if (follows_reset(&batch, data, kind)) {
+            batch_input(engine, &batch);
         }
+        batch_add(&batch, &packet, kind);
     }
-}
-
-/* Hands a batch of frames to the host. An RST throws away what its connection has not read, as RFC
- * 9293 asks, and would do so to data that came in the same batch: so the connections read first,
- * which in the kernel keep their data through a reset. */
-static void input_frames(struct stack_engine *engine, const struct link_frame *frames, size_t count)
-{
-    struct batch batch;
-    sort_frames(engine, frames, count, &batch);
-    if (batch.packet_count > 0) {
-        fws_input(engine->host, batch.packets, batch.packet_count);
-    }
-    if (batch.reset_count > 0) {
-        stack_handle_events(engine);
-        fws_input(engine->host, batch.resets, batch.reset_count);
-    }
+    batch_input(engine, &batch);
 }
 
 size_t stack_pump_receive(struct stack_engine *engine, uint64_t now_ns)
@@ -174,7 +242,7 @@ static uint64_t own_deadline_ns(const struct stack_engine *engine)
 {
     uint64_t deadline_ns =
         earlier(ether_deadline_ns(&engine->ether), link_deadline_ns(engine->link));
-    deadline_ns = earlier(deadline_ns, engine->retry_ns);
+    deadline_ns = earlier(deadline_ns, engine->ready.retry_ns);
     /* The host's is the present while it has packets: with a full link they have to wait. */
     return earlier(deadline_ns, engine->link_retry_ns != CLOCK_NEVER
                                     ? engine->link_retry_ns

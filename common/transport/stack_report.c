@@ -68,7 +68,7 @@ uint64_t stack_report_memory(const struct transport *transport)
 {
     const struct stack_engine *engine = (const struct stack_engine *)transport;
     struct fws_census census = take_census(transport);
-    return sizeof(*engine) + engine->pool.memory_bytes + engine->memory.bytes +
+    return sizeof(*engine) + engine->ready.pool.memory_bytes + engine->memory.bytes +
            census.memory_bytes + link_memory_bytes(engine->link);
 }
 

@@ -255,15 +255,16 @@ static void accept_back_off(struct uring_engine *engine)
     ENGINE_COUNT(&engine->head, accept_paused);
 }
 
-static void accept_failed(struct uring_engine *engine, const struct uring_listener *listener,
-                          int error)
+/* `direct` is where the accept that failed would have put its socket, not where the listener's next
+ * ones go. */
+static void accept_failed(struct uring_engine *engine, bool direct, int error)
 {
     switch (error) {
     case ECANCELED:
         break;
     case ENFILE: /* the table is full, and the connection is gone; or the system is full */
     case EMFILE: /* no descriptor; the connection stays in the backlog */
-        if (listener->plain && uring_has(engine, URING_FEATURE_DIRECT)) {
+        if (!direct && uring_has(engine, URING_FEATURE_DIRECT)) {
             engine->plain_max = engine->plain_count; /* on with the table */
             break;
         }
@@ -298,7 +299,7 @@ void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io
         engine->rings[ring]->slots_free -= direct;
         accepted(engine, ring, index, direct, cqe->res);
     } else {
-        accept_failed(engine, listener, -cqe->res);
+        accept_failed(engine, direct, -cqe->res);
     }
     engine->accept_short = true;
 }

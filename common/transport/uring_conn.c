@@ -83,12 +83,19 @@ static void close_how_set(struct uring_engine *engine, struct uring_conn *conn,
 {
     struct socket_option list[SOCKET_OPTIONS_MAX];
     size_t count = socket_change_options(conn->how, how, list);
+    /* After both FINs the kernel's TIME_WAIT stands, whatever is asked for now. After a failure
+     * there is none. */
+    if (how != TRANSPORT_CLOSE_PLAIN && conn->shut_done && conn->peer_fin && !conn->head.failed) {
+        ENGINE_COUNT(&engine->head, close_how_unavailable);
+        return;
+    }
     if (count == 0) {
         return;
     }
     if (!conn->direct) {
+        ENGINE_COUNT(&engine->head, syscalls);
         if (socket_change_close_how(conn->file, conn->how, how) != 0) {
-            ENGINE_COUNT(&engine->head, option_failed);
+            ENGINE_COUNT(&engine->head, close_how_unavailable);
         }
         return;
     }
@@ -186,8 +193,9 @@ static void shutdown_defer(struct uring_engine *engine, struct uring_conn *conn)
     engine->shut_last = conn->head.handle;
 }
 
-void uring_shutdown_deferred(struct uring_engine *engine)
+bool uring_shutdown_deferred(struct uring_engine *engine)
 {
+    bool failed = false;
     uint64_t last = engine->shut_last;
     uint64_t handle = engine->shut_first;
     while (handle != SLAB_HANDLE_NONE) {
@@ -196,8 +204,11 @@ void uring_shutdown_deferred(struct uring_engine *engine)
         engine->shut_first = conn->deferred_next;
         handle = is_last ? SLAB_HANDLE_NONE : conn->deferred_next;
         ENGINE_COUNT(&engine->head, syscalls);
-        uring_on_shutdown(engine, conn, shutdown(conn->file, SHUT_WR) == 0 ? 0 : -errno);
+        int rc = shutdown(conn->file, SHUT_WR) == 0 ? 0 : -errno;
+        failed = failed || rc != 0;
+        uring_on_shutdown(engine, conn, rc);
     }
+    return failed;
 }
 
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn)

@@ -27,17 +27,19 @@ static void starved_append(struct uring_engine *engine, struct uring_conn *conn)
     ring->starved_last = conn->head.handle;
 }
 
-/* Lets the connection that has waited longest for a buffer receive. */
+/* Lets the connection that has waited longest for a buffer receive: one that is being closed does
+ * not take it. */
 static void starved_resume(struct uring_engine *engine, struct uring_ring *ring)
 {
-    struct uring_conn *conn = slab_get(&engine->head.conns, ring->starved_first);
-    if (conn == NULL) {
-        ring->starved_first = SLAB_HANDLE_NONE;
-        return;
+    bool taken = false;
+    while (!taken && ring->starved_first != SLAB_HANDLE_NONE) {
+        struct uring_conn *conn = slab_get(&engine->head.conns, ring->starved_first);
+        ASSERT(conn != NULL);
+        ring->starved_first = conn->starved_next;
+        conn->recv_starved = false;
+        uring_recv_arm(engine, conn);
+        taken = conn->recv_armed || conn->recv_starved;
     }
-    ring->starved_first = conn->starved_next;
-    conn->recv_starved = false;
-    uring_recv_arm(engine, conn);
 }
 
 /* A connection that leaves while it waits for a buffer must not break the list. */

@@ -89,11 +89,12 @@ err_free:
 }
 
 /* Makes the end of a connection that nobody closed a reset. A direct descriptor is dropped with its
- * ring; where the ring cannot set options, its end is a FIN. */
+ * ring; where the ring cannot set options, its end is a FIN. What was closed has its close() in the
+ * ring, which is about to be flushed: a second one might meet another thread's descriptor. */
 static void conn_abort(struct uring_engine *engine, struct uring_conn *conn)
 {
     struct socket_option option[SOCKET_OPTIONS_MAX];
-    if (!conn->has_file || conn->closed) {
+    if (!conn->has_file || conn->close_started) {
         return;
     }
     if (!conn->direct) {
@@ -280,8 +281,9 @@ static bool has_deferred(const struct uring_engine *engine)
 static int poll_rings(struct transport *transport, uint64_t until_ns)
 {
     struct uring_engine *engine = uring_engine_of(transport);
-    uring_setup_deferred(engine);
-    uring_shutdown_deferred(engine);
+    /* The caller may have to act on a failure: it does not wait behind one either. */
+    bool failed = uring_setup_deferred(engine);
+    failed = uring_shutdown_deferred(engine) || failed;
     if (engine->accept_short) {
         uring_accept_arm(engine);
     }
@@ -291,7 +293,7 @@ static int poll_rings(struct transport *transport, uint64_t until_ns)
     int rc = rings_flush(engine);
     uint64_t now_ns = clock_now_ns();
     engine_turn_end(transport, now_ns);
-    if (rc == 0 && !work_ready(engine) && !has_deferred(engine) && now_ns < until_ns) {
+    if (rc == 0 && !work_ready(engine) && !failed && !has_deferred(engine) && now_ns < until_ns) {
         rc = wait_until(engine, now_ns, until_ns);
         now_ns = clock_now_ns();
         if (rc == 0 && engine->ring_count > 1) {

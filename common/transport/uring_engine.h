@@ -207,7 +207,8 @@ void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io
 /* uring_setup.c: client sockets up to connect. */
 int uring_connect(struct transport *transport, struct transport_conn *base, const struct flow *flow,
                   const struct transport_conn_options *options);
-void uring_setup_deferred(struct uring_engine *engine);
+/* Goes on with the connections that wait to be connected; returns whether one has failed. */
+bool uring_setup_deferred(struct uring_engine *engine);
 void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_setup(struct uring_engine *engine, struct uring_conn *conn, int result);
 
@@ -219,8 +220,8 @@ void uring_conn_init(struct uring_conn *conn, uint32_t ring,
                      const struct transport_conn_options *options);
 void uring_conn_state_set(struct uring_conn *conn, enum uring_conn_state state);
 void uring_conn_settle(struct uring_engine *engine, struct uring_conn *conn);
-/* Makes the calls that waited for the turn's end. */
-void uring_shutdown_deferred(struct uring_engine *engine);
+/* Makes the calls that waited for the turn's end; returns whether one has failed. */
+bool uring_shutdown_deferred(struct uring_engine *engine);
 void uring_shutdown_issue(struct uring_engine *engine, struct uring_conn *conn);
 void uring_on_connect(struct uring_engine *engine, struct uring_conn *conn, int result);
 void uring_on_shutdown(struct uring_engine *engine, struct uring_conn *conn, int result);

@@ -93,8 +93,9 @@ static void setup_done(struct uring_engine *engine, struct uring_conn *conn)
     }
 }
 
-void uring_setup_deferred(struct uring_engine *engine)
+bool uring_setup_deferred(struct uring_engine *engine)
 {
+    bool failed = false;
     uint64_t last = engine->deferred_last;
     uint64_t handle = engine->deferred_first;
     while (handle != SLAB_HANDLE_NONE) {
@@ -103,8 +104,10 @@ void uring_setup_deferred(struct uring_engine *engine)
         engine->deferred_first = conn->deferred_next;
         conn->deferred = false;
         handle = is_last ? SLAB_HANDLE_NONE : conn->deferred_next;
+        failed = failed || conn->error != 0;
         setup_done(engine, conn);
     }
+    return failed;
 }
 
 void uring_on_socket(struct uring_engine *engine, struct uring_conn *conn, int result)

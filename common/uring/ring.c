@@ -101,11 +101,14 @@ static int enter_result(int rc)
     return rc;
 }
 
+/* The kernel may leave SQEs in the queue: all when it is out of memory or its completion queue is
+ * full, those behind one that it refuses otherwise. They go with the next enter. */
 int uring_flush(struct uring *uring)
 {
     uring->enters++;
-    uring->queued = false;
-    return enter_result(io_uring_submit_and_get_events(&uring->ring));
+    int rc = io_uring_submit_and_get_events(&uring->ring);
+    uring->queued = io_uring_sq_ready(&uring->ring) != 0;
+    return enter_result(rc);
 }
 
 static struct __kernel_timespec timespec_of(uint64_t ns)

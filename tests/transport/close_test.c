@@ -110,6 +110,26 @@ static void test_who_shuts_down_first_keeps_time_wait(void **state)
     time_wait_expect(rig, 1);
 }
 
+/* TIME_WAIT stands by then. */
+static void test_a_reset_after_both_fins_comes_too_late_and_is_counted(void **state)
+{
+    struct rig *rig = *state;
+    for (size_t i = 0; i < HOW_COUNT; i++) {
+        struct transport_conn_options options = {.close_how = all_hows[i], .shuts_down = true};
+        struct rig_conn *conn;
+        int fd = rig_open_connected(rig, &options, &conn);
+        assert_int_equal(transport_shutdown_write(rig->transport, conn->handle), 0);
+        rig_poll_for(rig, 5);
+        expect_end(rig, fd, TRANSPORT_CLOSE_PLAIN);
+        close(fd);
+        RIG_UNTIL(rig, conn->counts[TRANSPORT_PEER_FIN] == 1);
+        rig_finish(rig, conn, all_hows[i]);
+        assert_int_equal(rig_counter(rig, "close_how_unavailable"),
+                         all_hows[i] == TRANSPORT_CLOSE_PLAIN ? 0 : 1);
+        rig_close(rig);
+    }
+}
+
 static void test_closes_that_cross_end_on_both_sides(void **state)
 {
     struct rig *rig = *state;
@@ -403,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_a_server_closes_as_its_listener_was_prepared_to),
         cmocka_unit_test(test_who_answers_a_fin_keeps_no_time_wait),
         cmocka_unit_test(test_who_shuts_down_first_keeps_time_wait),
+        cmocka_unit_test(test_a_reset_after_both_fins_comes_too_late_and_is_counted),
         cmocka_unit_test(test_closes_that_cross_end_on_both_sides),
         cmocka_unit_test(test_a_reset_fails_the_receive_once),
         cmocka_unit_test(test_a_reset_while_the_credit_is_used_up_fails_after_the_data),

@@ -307,6 +307,28 @@ static void test_deferred_accept_waits_for_data(void **state)
     RIG_UNTIL(rig, rig_accepted(rig)->counts[TRANSPORT_PEER_FIN] == 1);
 }
 
+/* The stack accepts at once and shows the connection when data come; the kernel keeps it back by
+ * itself. Either way one that ends before that must not hold the only place for good. */
+static void test_a_deferred_connection_that_ends_gives_its_place_to_the_next(void **state)
+{
+    struct rig *rig = *state;
+    struct transport_listen_options options = {.backlog = 8, .defer_accept_ns = 60 * NS_PER_SEC};
+    rig_open(rig, 1);
+    struct endpoint address = rig_listen(rig, &options);
+    int silent = peer_connect(rig, &address);
+    rig_poll_for(rig, 5);
+    int next = peer_connect(rig, &address);
+    peer_send(rig, next, "ping", 4);
+    if (rig->variant->engine == TRANSPORT_STACK) {
+        RIG_UNTIL(rig, rig_counter(rig, "accept_paused") > 0);
+        assert_null(rig_accepted(rig));
+    }
+    peer_reset(silent);
+    RIG_UNTIL(rig, rig_accepted(rig) != NULL && rig_accepted(rig)->sent_bytes == 4);
+    peer_expect(rig, next, "ping", 4);
+    close(next);
+}
+
 static void enable_fast_open(void)
 {
     FILE *file = fopen("/proc/sys/net/ipv4/tcp_fastopen", "w");
@@ -469,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_without_descriptors_accepting_waits_and_does_not_spin),
         cmocka_unit_test(test_without_descriptors_connecting_is_refused_or_works),
         cmocka_unit_test(test_deferred_accept_waits_for_data),
+        cmocka_unit_test(test_a_deferred_connection_that_ends_gives_its_place_to_the_next),
         cmocka_unit_test(test_fast_open_connects_with_and_without_a_cookie),
         cmocka_unit_test(test_listen_stop_refuses_new_and_keeps_old),
         cmocka_unit_test(test_a_connection_goes_to_the_listener_of_its_cpu),

@@ -125,6 +125,14 @@ static void release_held(struct rig *rig, uint64_t handle)
     rig->held_count = kept;
 }
 
+static void connect_again(struct rig *rig)
+{
+    const struct transport_conn_options plain = {.close_how = TRANSPORT_CLOSE_PLAIN};
+    struct rig_conn *next;
+    rig->connects_left--;
+    CHECK(rig, rig_try_connect(rig, rig->connect_on_failed, &plain, &next) == 0);
+}
+
 static void on_event(void *context, const struct transport_event *event)
 {
     struct rig *rig = context;
@@ -151,6 +159,9 @@ static void on_event(void *context, const struct transport_event *event)
     } else if (event->type == TRANSPORT_FAILED) {
         conn->phase = event->phase;
         conn->error = event->error;
+        if (rig->connects_left > 0) {
+            connect_again(rig);
+        }
     } else if (event->type == TRANSPORT_CLOSED) {
         conn->closed_error = event->error;
         if (rig->release_on_closed) {

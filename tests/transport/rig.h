@@ -65,10 +65,12 @@ struct rig {
     struct link *router; /* of the stack that is connected to itself; NULL: on the cable */
     bool loops;          /* rig_needs_loopback was called */
     enum rig_mode mode;
-    bool release_on_closed; /* in CLOSED's handler, what is held of the connection */
-    bool tolerant;          /* the handler's calls may be refused: a random test */
-    uint64_t seed;          /* of a random test, for the message; 0: none */
-    const char *broken;     /* the first rule that the handler saw broken */
+    bool release_on_closed;               /* in CLOSED's handler, what is held of the connection */
+    bool tolerant;                        /* the handler's calls may be refused: a random test */
+    const struct flow *connect_on_failed; /* connect so from FAILED's handler ... */
+    uint32_t connects_left;               /* ... so many times */
+    uint64_t seed;                        /* of a random test, for the message; 0: none */
+    const char *broken;                   /* the first rule that the handler saw broken */
     struct rig_conn conns[RIG_CONNS_MAX];
     uint32_t conn_count;
     struct rig_conn accept_as; /* what accepted connections do */
