@@ -57,7 +57,8 @@ static const struct cli_option option_table[] = {
      .initial = "100k",
      .min = 1,
      .max = 1u << 22,
-     .help = "connections open at once, divided among the workers"},
+     .help = "connections open at once, over all workers; those beyond wait in the backlog, and a "
+             "place that comes free at another worker is noticed within 20 ms"},
     {.name = "defer-accept",
      .type = CLI_DURATION,
      .offset = FIELD(defer_accept_ns),
