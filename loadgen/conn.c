@@ -68,7 +68,7 @@ int conn_env_init(struct conn_env *env, const struct plan *plan, uint32_t share,
 {
     memset(env, 0, sizeof(*env));
     env->plan = plan;
-    env->share = share;
+    env->shares = shares;
     env->window_end_ns = CLOCK_NEVER;
     if (!plan->ports_by_kernel) {
         planner_init(&env->planner, &(struct planner_config){
@@ -466,12 +466,13 @@ static bool choose_flow(struct conn_env *env, struct conn *conn, uint64_t now_ns
         }
         return conn->planned;
     }
-    *flow = (struct flow){.target = plan->targets[conn->index % plan->target_count]};
+    /* A worker's indices are `shares` apart: its turns grow by 1, through all targets. */
+    uint64_t turn = conn->index / env->shares + conn->index % env->shares;
+    *flow = (struct flow){.target = plan->targets[turn % plan->target_count]};
     if (plan->sources_given) {
-        uint64_t turn = conn->index / plan->target_count;
         uint8_t family = flow->target.ip.family;
         uint64_t count = sources_of_family(&plan->sources, family);
-        flow->source.ip = sources_at(&plan->sources, family, turn % count);
+        flow->source.ip = sources_at(&plan->sources, family, turn / plan->target_count % count);
     }
     return true;
 }

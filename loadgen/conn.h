@@ -56,7 +56,7 @@ struct conn_env {
     struct slab conns;
     uint32_t active_count;  /* connections that are not DONE: in flight */
     uint64_t window_end_ns; /* completions from here on are not in the window */
-    uint64_t share;         /* for sources by turns when the kernel chooses ports */
+    uint64_t shares;               /* workers: a worker's arrivals are so far apart */
     uint64_t transitions[CONN_STATE_COUNT][CONN_STATE_COUNT];
 };
 
