@@ -402,6 +402,14 @@ static void on_failed(struct conn_env *env, struct conn *conn, const struct tran
     conn_fail(env, conn, phase_of_failure(conn, event->phase), event->error, event->time_ns);
 }
 
+static void release(struct conn_env *env, struct conn *conn)
+{
+    slab_release(&env->conns, conn->self);
+    if (env->quota != NULL) {
+        quota_give(env->quota, 1);
+    }
+}
+
 static void on_closed(struct conn_env *env, struct conn *conn, const struct transport_event *event)
 {
     if (conn->state == CONN_CLOSE) {
@@ -416,7 +424,7 @@ static void on_closed(struct conn_env *env, struct conn *conn, const struct tran
     if (conn->planned) {
         planner_release(&env->planner, conn->tuple, event->time_ns);
     }
-    slab_release(&env->conns, conn->self);
+    release(env, conn);
 }
 
 void conn_handle(void *context, const struct transport_event *event)
@@ -483,7 +491,20 @@ static void drop(struct conn_env *env, struct conn *conn, uint64_t now_ns)
     if (conn->planned) {
         planner_release(&env->planner, conn->tuple, now_ns);
     }
-    slab_release(&env->conns, conn->self);
+    release(env, conn);
+}
+
+/* Takes a record and its part of the limit; NULL when either is used up. */
+static struct conn *take(struct conn_env *env, uint64_t *self)
+{
+    if (env->quota != NULL && !quota_try(env->quota)) {
+        return NULL;
+    }
+    struct conn *conn = slab_alloc(&env->conns, self);
+    if (conn == NULL && env->quota != NULL) {
+        quota_give(env->quota, 1);
+    }
+    return conn;
 }
 
 enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns, uint64_t now_ns)
@@ -491,7 +512,7 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
     struct stats *stats = env->stats;
     uint64_t self;
     struct flow flow;
-    struct conn *conn = slab_alloc(&env->conns, &self);
+    struct conn *conn = take(env, &self);
     if (conn == NULL) {
         stats_bump(&stats->live.shed);
         return CONN_SHED;

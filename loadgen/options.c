@@ -62,7 +62,8 @@ static const struct cli_option loadgen_option_table[] = {
      .initial = "100k",
      .min = 1,
      .max = LOADGEN_CONNS_LIMIT,
-     .help = "connections open at once; arrivals beyond are shed, which makes the run invalid"},
+     .help = "connections open at once, over all workers; arrivals of an open loop beyond it are "
+             "shed, which makes the run invalid; --in-flight may not be more"},
     {.name = "drain",
      .type = CLI_DURATION,
      .offset = AT(drain_ns),

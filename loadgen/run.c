@@ -306,6 +306,7 @@ int run_make(struct run *run, const struct plan *plan, struct failure *failure)
     memset(run, 0, sizeof(*run));
     run->plan = plan;
     run->team.plan = plan;
+    transport_quota_init(&run->team.quota, (uint32_t)plan->options.conns_max);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
