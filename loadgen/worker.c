@@ -194,6 +194,7 @@ static uint64_t retry_at(struct worker *worker, uint64_t now_ns)
     if (!worker->team->plan->ports_by_kernel) {
         uint64_t tuple_ns = planner_next_ns(&worker->env.planner);
         if (tuple_ns != CLOCK_NEVER && tuple_ns > retry_ns) {
+            atomic_store_explicit(&worker->stats->live.tuple_ns, tuple_ns, memory_order_relaxed);
             return tuple_ns;
         }
     }
