@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 /* Room for the kernel's mask where it is built for up to 8192 CPUs; it refuses a smaller one. */
 #define KERNEL_SETS 8
 
@@ -117,12 +119,13 @@ int cpu_list_allowed(struct cpu_list *list)
 
 int cpu_list_choose(struct cpu_list *list, const char *text, struct failure *failure)
 {
-    struct cpu_list allowed;
+    struct cpu_list allowed = {.count = 0};
     struct failure why;
     int rc = cpu_list_allowed(&allowed);
     if (rc != 0) {
         return failure_set(failure, -rc, "cannot tell which CPUs are allowed: %s", strerror(-rc));
     }
+    ASSERT(allowed.count > 0); /* this thread runs on one */
     if (text == NULL) {
         *list = allowed;
         return 0;
