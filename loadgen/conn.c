@@ -68,7 +68,7 @@ int conn_env_init(struct conn_env *env, const struct plan *plan, uint32_t share,
 {
     memset(env, 0, sizeof(*env));
     env->plan = plan;
-    env->share = share;
+    env->shares = shares;
     env->window_end_ns = CLOCK_NEVER;
     if (!plan->ports_by_kernel) {
         planner_init(&env->planner, &(struct planner_config){
@@ -402,6 +402,14 @@ static void on_failed(struct conn_env *env, struct conn *conn, const struct tran
     conn_fail(env, conn, phase_of_failure(conn, event->phase), event->error, event->time_ns);
 }
 
+static void release(struct conn_env *env, struct conn *conn)
+{
+    slab_release(&env->conns, conn->self);
+    if (env->quota != NULL) {
+        quota_give(env->quota, 1);
+    }
+}
+
 static void on_closed(struct conn_env *env, struct conn *conn, const struct transport_event *event)
 {
     if (conn->state == CONN_CLOSE) {
@@ -416,7 +424,7 @@ static void on_closed(struct conn_env *env, struct conn *conn, const struct tran
     if (conn->planned) {
         planner_release(&env->planner, conn->tuple, event->time_ns);
     }
-    slab_release(&env->conns, conn->self);
+    release(env, conn);
 }
 
 void conn_handle(void *context, const struct transport_event *event)
@@ -466,12 +474,13 @@ static bool choose_flow(struct conn_env *env, struct conn *conn, uint64_t now_ns
         }
         return conn->planned;
     }
-    *flow = (struct flow){.target = plan->targets[conn->index % plan->target_count]};
+    /* A worker's indices are `shares` apart: its turns grow by 1, through all targets. */
+    uint64_t turn = conn->index / env->shares + conn->index % env->shares;
+    *flow = (struct flow){.target = plan->targets[turn % plan->target_count]};
     if (plan->sources_given) {
-        uint64_t turn = conn->index / plan->target_count;
         uint8_t family = flow->target.ip.family;
         uint64_t count = sources_of_family(&plan->sources, family);
-        flow->source.ip = sources_at(&plan->sources, family, turn % count);
+        flow->source.ip = sources_at(&plan->sources, family, turn / plan->target_count % count);
     }
     return true;
 }
@@ -482,7 +491,20 @@ static void drop(struct conn_env *env, struct conn *conn, uint64_t now_ns)
     if (conn->planned) {
         planner_release(&env->planner, conn->tuple, now_ns);
     }
-    slab_release(&env->conns, conn->self);
+    release(env, conn);
+}
+
+/* Takes a record and its part of the limit; NULL when either is used up. */
+static struct conn *take(struct conn_env *env, uint64_t *self)
+{
+    if (env->quota != NULL && !quota_try(env->quota)) {
+        return NULL;
+    }
+    struct conn *conn = slab_alloc(&env->conns, self);
+    if (conn == NULL && env->quota != NULL) {
+        quota_give(env->quota, 1);
+    }
+    return conn;
 }
 
 enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns, uint64_t now_ns)
@@ -490,7 +512,7 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
     struct stats *stats = env->stats;
     uint64_t self;
     struct flow flow;
-    struct conn *conn = slab_alloc(&env->conns, &self);
+    struct conn *conn = take(env, &self);
     if (conn == NULL) {
         stats_bump(&stats->live.shed);
         return CONN_SHED;

@@ -34,6 +34,7 @@
 #include "loadgen/options.h"
 #include "loadgen/planner.h"
 #include "loadgen/stats.h"
+#include "transport/quota.h"
 #include "transport/transport.h"
 
 enum conn_state {
@@ -54,9 +55,10 @@ struct conn_env {
     struct stats *stats;         /* borrowed */
     struct planner planner;
     struct slab conns;
-    uint32_t active_count;  /* connections that are not DONE: in flight */
-    uint64_t window_end_ns; /* completions from here on are not in the window */
-    uint64_t share;         /* for sources by turns when the kernel chooses ports */
+    struct transport_quota *quota; /* borrowed; the limit of all workers. NULL: the slab's is all */
+    uint32_t active_count;         /* connections that are not DONE: in flight */
+    uint64_t window_end_ns;        /* completions from here on are not in the window */
+    uint64_t shares;               /* workers: a worker's arrivals are so far apart */
     uint64_t transitions[CONN_STATE_COUNT][CONN_STATE_COUNT];
 };
 

@@ -62,6 +62,19 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* With --quiet, a run that gives no 0 still says why, a line for each reason. */
+static void say_why(const struct result *result)
+{
+    for (uint32_t i = 0; i < result->limit_count; i++) {
+        const struct result_limit *limit = &result->limits[i];
+        if (limit->weight != RESULT_NOTE) {
+            log_line(LOADGEN_NAME, "%s (%s): %s",
+                     limit->weight == RESULT_INVALID ? "run invalid" : "target failed", limit->code,
+                     limit->text);
+        }
+    }
+}
+
 static int write_out(const struct result *result, const struct loadgen_options *options,
                      struct failure *failure)
 {
@@ -72,6 +85,8 @@ static int write_out(const struct result *result, const struct loadgen_options *
         if (rc != 0) {
             return failure_set(failure, -rc, "cannot write the summary");
         }
+    } else {
+        say_why(result);
     }
     if (options->json != NULL) {
         rc = result_write_json(result, options->json, failure);

@@ -62,7 +62,8 @@ static const struct cli_option loadgen_option_table[] = {
      .initial = "100k",
      .min = 1,
      .max = LOADGEN_CONNS_LIMIT,
-     .help = "connections open at once; arrivals beyond are shed, which makes the run invalid"},
+     .help = "connections open at once, over all workers; arrivals of an open loop beyond it are "
+             "shed, which makes the run invalid; --in-flight may not be more"},
     {.name = "drain",
      .type = CLI_DURATION,
      .offset = AT(drain_ns),
@@ -118,14 +119,17 @@ static const struct cli_option loadgen_option_table[] = {
      .metavar = "WHO",
      .initial = "client",
      .choices = closer_choices,
-     .help = "who closes first: the server needs --closes-after then"},
+     .help = "who closes first; the server needs --closes-after for server and both, which aims at "
+             "FINs that cross"},
     {.name = "close",
      .type = CLI_ENUM,
      .offset = AT(close_how),
      .metavar = "HOW",
      .initial = "fin",
      .choices = close_choices,
-     .help = "how the closer closes"},
+     .help = "how the closer closes: fin (shutdown, read to the peer's FIN), close (at once), half "
+             "(FIN with the last request, then read on), rst (reset), fin-no-timewait (at once, no "
+             "TIME_WAIT); what the server's --close says where it closes"},
     {.name = "quickack",
      .type = CLI_ON_OFF,
      .offset = AT(quickack),
@@ -221,11 +225,12 @@ static const struct cli_option loadgen_option_table[] = {
      .type = CLI_LIST,
      .offset = AT(fail_if),
      .metavar = "EXPR",
-     .help = "exit 4 if this holds at the end, such as 'connect.p99>5ms'"},
+     .help = "exit 4 if this holds at the end, such as 'connect.p99>5ms', 'echo.start.max>1s' or "
+             "'failed>0'; an unknown name is answered with all that there are"},
     {.name = "quiet",
      .type = CLI_FLAG,
      .offset = AT(quiet),
-     .help = "print no progress and no summary"},
+     .help = "print no progress and no summary; only why, if the exit code is not 0"},
 };
 
 #undef AT

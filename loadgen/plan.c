@@ -61,31 +61,6 @@ static int plan_targets(struct plan *plan, struct failure *failure)
     return 0;
 }
 
-static int plan_cpus(struct plan *plan, struct failure *failure)
-{
-    const char *text = plan->options.cpus;
-    struct cpu_list allowed;
-    int rc = cpu_list_allowed(&allowed);
-    if (rc != 0) {
-        return failure_set(failure, -rc, "cannot tell which CPUs may be used: %s", strerror(-rc));
-    }
-    if (text == NULL) {
-        plan->cpus = allowed;
-        return 0;
-    }
-    rc = name_option(cpu_list_parse(&plan->cpus, text, failure), "--cpus", failure);
-    if (rc != 0) {
-        return rc;
-    }
-    for (uint32_t i = 0; i < plan->cpus.count; i++) {
-        if (!cpu_list_has(&allowed, plan->cpus.cpus[i])) {
-            return failure_set(failure, EINVAL, "--cpus %s: CPU %u may not be used here", text,
-                               plan->cpus.cpus[i]);
-        }
-    }
-    return 0;
-}
-
 static int plan_load(struct plan *plan, const struct cli_given *given, struct failure *failure)
 {
     const struct loadgen_options *options = &plan->options;
@@ -310,7 +285,7 @@ int plan_make(struct plan *plan, const struct loadgen_options *options,
         rc = plan_targets(plan, failure);
     }
     if (rc == 0) {
-        rc = plan_cpus(plan, failure);
+        rc = cpu_list_choose(&plan->cpus, options->cpus, failure);
     }
     if (rc == 0) {
         rc = plan_load(plan, given, failure);

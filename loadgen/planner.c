@@ -109,8 +109,10 @@ static struct spot spot_of(const struct planner *planner, uint64_t place)
 }
 
 /* Source s, counted within the target's family, has the T rows from s * T on, and within them each
- * port meets each target once: (port + row) mod T walks through all of them. Returns false for a
- * place whose family has no source s, or that has no port. */
+ * port meets each target once: (turn + row) mod T walks through all of them, whatever a port's turn
+ * is. It is one that grows by 1 both from port to port and where a share's ports are `shares`
+ * apart, so that each share meets all targets evenly from the start. Returns false for a place
+ * whose family has no source s, or that has no port. */
 static bool spell(const struct planner *planner, uint64_t place, struct flow *flow)
 {
     const struct planner_config *config = &planner->config;
@@ -118,10 +120,11 @@ static bool spell(const struct planner *planner, uint64_t place, struct flow *fl
     uint64_t port = spot.port;
     uint64_t row = spot.row;
     uint64_t source = row / config->target_count;
+    uint64_t turn = port / config->shares + port % config->shares;
     if (port >= port_count(planner)) {
         return false;
     }
-    flow->target = config->targets[(port + row) % config->target_count];
+    flow->target = config->targets[(turn + row) % config->target_count];
     uint8_t family = flow->target.ip.family;
     if (source >= sources_of_family(config->sources, family)) {
         return false;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -65,17 +66,35 @@ static void keep_sample(struct run *run, const struct run_sample *sample)
     run->samples[run->sample_count++] = *sample;
 }
 
+/* Says how long it is to the next 4-tuple, when all workers wait for one; else says nothing. */
+static void tell_wait(const struct run *run, uint64_t now_ns, char *text, size_t size)
+{
+    uint64_t next_ns = CLOCK_NEVER;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < run->worker_count; i++) {
+        uint64_t tuple_ns = stats_read(&run->workers[i].stats->live.tuple_ns);
+        if (tuple_ns <= now_ns) {
+            return;
+        }
+        next_ns = tuple_ns < next_ns ? tuple_ns : next_ns;
+    }
+    snprintf(text, size, "  4-tuples are used up: the next is free in %.0f s",
+             (double)(next_ns - now_ns) / (double)NS_PER_SEC);
+}
+
 static void print_progress(const struct run *run, const struct run_sample *now,
                            const struct run_sample *last)
 {
     double elapsed_sec = (double)(now->at_ns - run->start_ns) / (double)NS_PER_SEC;
     double step_sec = (double)(now->at_ns - last->at_ns) / (double)NS_PER_SEC;
     double rate = step_sec > 0 ? (double)(now->completed - last->completed) / step_sec : 0;
+    char wait[80];
+    tell_wait(run, now->at_ns, wait, sizeof(wait));
     log_line("finwait-loadgen",
              "%5.1f s  %8.0f conn/s  in flight %" PRIu64 "  failed %" PRIu64 "  shed %" PRIu64
-             "  TIME_WAIT %" PRIu64,
+             "  TIME_WAIT %" PRIu64 "%s",
              elapsed_sec, rate, now->attempted - now->completed - now->failed, now->failed,
-             now->shed, now->time_wait);
+             now->shed, now->time_wait, wait);
 }
 
 /* In the watch's tick thread, once a second. */
@@ -315,6 +334,7 @@ int run_make(struct run *run, const struct plan *plan, struct failure *failure)
     memset(run, 0, sizeof(*run));
     run->plan = plan;
     run->team.plan = plan;
+    transport_quota_init(&run->team.quota, (uint32_t)plan->options.conns_max);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

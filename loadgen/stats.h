@@ -49,6 +49,7 @@ struct stats_live {
     _Atomic uint64_t completed;
     _Atomic uint64_t failed;
     _Atomic uint64_t shed;
+    _Atomic uint64_t tuple_ns; /* closed loop: nothing is started before, for want of a 4-tuple */
 };
 
 struct stats {

@@ -53,11 +53,12 @@ static uint32_t part_of(const struct worker *worker, uint64_t whole)
     return (uint32_t)schedule_share_count(whole, worker->share, worker->team->workers);
 }
 
-/* How many records a worker needs. */
+/* How many records a worker may need: in open loop any worker may have all connections. */
 static uint32_t conns_max_of(const struct worker *worker)
 {
     const struct plan *plan = worker->team->plan;
-    uint32_t part = part_of(worker, plan->open_loop ? plan->options.conns_max : plan->in_flight);
+    uint32_t part =
+        plan->open_loop ? (uint32_t)plan->options.conns_max : part_of(worker, plan->in_flight);
     return part > 0 ? part : 1;
 }
 
@@ -109,6 +110,9 @@ static int set_up(struct worker *worker, struct transport **transport)
         return failure_set(&worker->failure, -rc, "no memory for connection records");
     }
     worker->env.stats = worker->stats;
+    if (team->plan->open_loop && team->workers > 1) {
+        worker->env.quota = &team->quota;
+    }
     rc = open_transport(worker, transport);
     return rc != 0 ? rc : drop_rights(worker, &worker->failure);
 }
@@ -190,6 +194,7 @@ static uint64_t retry_at(struct worker *worker, uint64_t now_ns)
     if (!worker->team->plan->ports_by_kernel) {
         uint64_t tuple_ns = planner_next_ns(&worker->env.planner);
         if (tuple_ns != CLOCK_NEVER && tuple_ns > retry_ns) {
+            atomic_store_explicit(&worker->stats->live.tuple_ns, tuple_ns, memory_order_relaxed);
             return tuple_ns;
         }
     }

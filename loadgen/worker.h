@@ -30,10 +30,11 @@ enum worker_order {
 struct worker_team {
     const struct plan *plan;
     uint32_t workers;
-    struct stack_board *board; /* borrowed; NULL: not the stack */
-    _Atomic uint64_t start_ns; /* valid once the order is not WORKER_WAIT */
-    _Atomic int order;         /* enum worker_order; only ever rises */
-    int news_fd;               /* eventfd that a worker signals when it is ready or has ended */
+    struct stack_board *board;    /* borrowed; NULL: not the stack */
+    struct transport_quota quota; /* open loop: --conns-max, for all workers together */
+    _Atomic uint64_t start_ns;    /* valid once the order is not WORKER_WAIT */
+    _Atomic int order;            /* enum worker_order; only ever rises */
+    int news_fd;                  /* eventfd that a worker signals when it is ready or has ended */
     _Atomic uint32_t ready_count;
     _Atomic uint32_t done_count; /* has no connection left; the stack may have TIME_WAIT */
     _Atomic uint32_t ended_count;

@@ -77,7 +77,7 @@ static int serve(const struct server_options *options, int argc, char *const *ar
         log_line(SERVER_NAME, "--json %s", failure.text);
         return EXIT_USAGE;
     }
-    struct server *server = calloc(1, sizeof(*server));
+    struct server *server = aligned_alloc(_Alignof(struct server), sizeof(*server));
     if (server == NULL) {
         respond_unload(&respond);
         failure_set(&failure, ENOMEM, "out of memory");

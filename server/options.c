@@ -57,7 +57,8 @@ static const struct cli_option option_table[] = {
      .initial = "100k",
      .min = 1,
      .max = 1u << 22,
-     .help = "connections open at once, divided among the workers"},
+     .help = "connections open at once, over all workers; those beyond wait in the backlog, and a "
+             "place that comes free at another worker is noticed within 20 ms"},
     {.name = "defer-accept",
      .type = CLI_DURATION,
      .offset = FIELD(defer_accept_ns),
@@ -262,35 +263,6 @@ static int parse_addresses(struct server_options *options, struct failure *failu
     return 0;
 }
 
-static int parse_cpus(struct server_options *options, struct failure *failure)
-{
-    struct cpu_list allowed;
-    int rc = cpu_list_allowed(&allowed);
-    if (rc != 0) {
-        return failure_set(failure, -rc, "cannot tell which CPUs are allowed: %s", strerror(-rc));
-    }
-    if (options->cpus == NULL) {
-        options->cpu_list = allowed;
-        return 0;
-    }
-    struct failure why;
-    rc = cpu_list_parse(&options->cpu_list, options->cpus, &why);
-    if (rc != 0) {
-        return failure_set(failure, EINVAL, "--cpus %s", why.text);
-    }
-    for (uint32_t i = 0; i < options->cpu_list.count; i++) {
-        uint32_t cpu = options->cpu_list.cpus[i];
-        if (!cpu_list_has(&allowed, cpu)) {
-            return failure_set(
-                failure, EINVAL,
-                "--cpus %s: CPU %u is not there or not allowed; %u are, from %u to %u",
-                options->cpus, cpu, allowed.count, allowed.cpus[0],
-                allowed.cpus[allowed.count - 1]);
-        }
-    }
-    return 0;
-}
-
 /* Lists the names of all features, apart by commas. */
 static void list_features(char *text, size_t size)
 {
@@ -358,7 +330,8 @@ enum cli_outcome options_parse(struct server_options *options, char *const *argv
     if (outcome != CLI_RUN) {
         return outcome;
     }
-    if (parse_addresses(options, failure) != 0 || parse_cpus(options, failure) != 0 ||
+    if (parse_addresses(options, failure) != 0 ||
+        cpu_list_choose(&options->cpu_list, options->cpus, failure) != 0 ||
         parse_closing(options, &given, failure) != 0 || parse_features(options, failure) != 0 ||
         parse_metrics(options, failure) != 0 ||
         options_parse_stack(options, &given, failure) != 0) {

@@ -72,6 +72,7 @@ static int prepare(struct server *server, const struct server_options *options,
                                         .how = (enum echo_close)options->close,
                                         .idle_ns = options->idle_timeout_ns,
                                         .respond = *respond};
+    transport_quota_init(&server->quota, (uint32_t)options->conns_max);
     int rc = transport_choose((enum transport_engine)options->engine, &server->engine,
                               options->features_off, &server->engine_why);
     if (rc != 0) {
@@ -86,15 +87,15 @@ static int prepare(struct server *server, const struct server_options *options,
     return rc != 0 ? rc : make_board(server, failure);
 }
 
-static struct worker_config worker_config_at(const struct server *server, uint32_t index)
+static struct worker_config worker_config_at(struct server *server, uint32_t index)
 {
     const struct server_options *options = server->options;
     uint32_t workers = options->cpu_list.count;
-    uint32_t conns_max = ((uint32_t)options->conns_max + workers - 1) / workers;
     return (struct worker_config){
         .cpu = options->cpu_list.cpus[index],
         .engine = server->engine,
-        .conns_max = conns_max,
+        .conns_max = (uint32_t)options->conns_max,
+        .quota = workers > 1 ? &server->quota : NULL,
         .features_off = options->features_off,
         .echo = &server->echo,
         .ended_fd = server->control.ended_fd,

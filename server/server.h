@@ -20,6 +20,7 @@
 #include "server/series.h"
 #include "server/worker.h"
 #include "tcpstat/tcpstat.h"
+#include "transport/quota.h"
 #include "transport/stack_socket.h"
 
 struct server {
@@ -28,6 +29,7 @@ struct server {
     enum transport_engine engine;
     struct failure engine_why; /* its text says why `auto` took epoll; empty otherwise */
     struct endpoint addresses[CLI_LIST_MAX]; /* with the ports that the system chose */
+    struct transport_quota quota;            /* the workers' common conns_max */
     struct control control;
     struct stack_board *board;   /* NULL: not the stack */
     struct stack_socket *socket; /* NULL: none */

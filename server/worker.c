@@ -38,6 +38,7 @@ static int open_transport(struct worker *worker)
         .engine = config->engine,
         .conns_max = config->conns_max,
         .features_off = config->features_off,
+        .quota = config->quota,
         .listens = true,
         .wake_fd = worker->wake_fd,
         .stack = &stack,

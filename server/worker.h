@@ -35,7 +35,9 @@
 struct worker_config {
     uint32_t cpu;
     enum transport_engine engine;
-    uint32_t conns_max;
+    uint32_t conns_max; /* of the whole server */
+    struct transport_quota
+        *quota; /* borrowed; holds all workers to conns_max. NULL: there is one */
     uint64_t features_off;
     struct transport_listen_options listen;
     const struct echo_config *echo; /* borrowed */

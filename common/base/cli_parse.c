@@ -74,10 +74,12 @@ static uint32_t name_distance(const struct argument *argument, const char *name)
     return begins ? 1u : row[columns];
 }
 
-static const char *nearest_name(const struct cli_program *program, const struct argument *argument)
+/* Finds the name that is nearest, and at most so many letters away; NULL when none is. */
+static const char *nearest_name(const struct cli_program *program, const struct argument *argument,
+                                uint32_t most)
 {
     const char *nearest = NULL;
-    uint32_t least = UINT32_MAX;
+    uint32_t least = most < UINT32_MAX ? most + 1u : most;
     for (size_t i = 0; i < CLI_BUILTIN_COUNT + program->option_count; i++) {
         const char *name = i < CLI_BUILTIN_COUNT ? cli_builtins[i].name
                                                  : program->options[i - CLI_BUILTIN_COUNT].name;
@@ -172,11 +174,25 @@ static int refuse_positional(const struct walk *walk, const char *text)
         struct argument argument = {.name = text + 1, .name_bytes = strcspn(text + 1, "=")};
         return failure_set(walk->failure, EINVAL,
                            "%.100s: options begin with two dashes; did you mean --%s?", text,
-                           nearest_name(walk->program, &argument));
+                           nearest_name(walk->program, &argument, UINT32_MAX));
     }
     return failure_set(walk->failure, EINVAL,
                        "\"%.100s\": not an option; use %s, or --help for the list", text,
                        walk->program->usage);
+}
+
+/* A name that shares less than half its letters with every option was no slip of the finger. */
+static int refuse_unknown(const struct walk *walk, const struct argument *argument)
+{
+    const char *nearest =
+        nearest_name(walk->program, argument, (uint32_t)(argument->name_bytes / 2u));
+    int shown = argument->name_bytes < 100u ? (int)argument->name_bytes : 100;
+    if (nearest == NULL) {
+        return failure_set(walk->failure, EINVAL, "--%.*s: unknown option; use --help for the list",
+                           shown, argument->name);
+    }
+    return failure_set(walk->failure, EINVAL, "--%.*s: unknown option; did you mean --%s?", shown,
+                       argument->name, nearest);
 }
 
 /* Reads one argument, and the next when that is its value. */
@@ -206,9 +222,7 @@ static enum cli_outcome parse_argument(struct walk *walk)
             return CLI_BAD;
         }
     }
-    failure_set(walk->failure, EINVAL, "--%.*s: unknown option; did you mean --%s?",
-                argument.name_bytes < 100u ? (int)argument.name_bytes : 100, argument.name,
-                nearest_name(walk->program, &argument));
+    refuse_unknown(walk, &argument);
     return CLI_BAD;
 }
 

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
+
+#include "base/assert.h"
 
 /* Room for the kernel's mask where it is built for up to 8192 CPUs; it refuses a smaller one. */
 #define KERNEL_SETS 8
@@ -111,6 +114,33 @@ int cpu_list_allowed(struct cpu_list *list)
         set[cpu] = CPU_ISSET_S(cpu, sizeof allowed, allowed);
     }
     list_from_set(list, set);
+    return 0;
+}
+
+int cpu_list_choose(struct cpu_list *list, const char *text, struct failure *failure)
+{
+    struct cpu_list allowed = {.count = 0};
+    struct failure why;
+    int rc = cpu_list_allowed(&allowed);
+    if (rc != 0) {
+        return failure_set(failure, -rc, "cannot tell which CPUs are allowed: %s", strerror(-rc));
+    }
+    ASSERT(allowed.count > 0); /* this thread runs on one */
+    if (text == NULL) {
+        *list = allowed;
+        return 0;
+    }
+    if (cpu_list_parse(list, text, &why) != 0) {
+        return failure_set(failure, EINVAL, "--cpus %s", why.text);
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!cpu_list_has(&allowed, list->cpus[i])) {
+            return failure_set(
+                failure, EINVAL,
+                "--cpus %s: CPU %u is not there or not allowed; %u are, from %u to %u", text,
+                list->cpus[i], allowed.count, allowed.cpus[0], allowed.cpus[allowed.count - 1]);
+        }
+    }
     return 0;
 }
 

@@ -24,6 +24,11 @@ int cpu_list_parse(struct cpu_list *list, const char *text, struct failure *fail
 /* Lists the CPUs that this thread may run on. Returns 0 or -errno. */
 int cpu_list_allowed(struct cpu_list *list);
 
+/* Makes the list that a program's --cpus asks for: all that this thread may run on when `text` is
+ * NULL. Returns 0, or -errno with the failure's text set, which names the option; a CPU that is not
+ * there or not allowed is refused. */
+int cpu_list_choose(struct cpu_list *list, const char *text, struct failure *failure);
+
 /* Tells whether a CPU is in the list. */
 bool cpu_list_has(const struct cpu_list *list, uint32_t cpu);
 

@@ -77,6 +77,7 @@ struct transport {
     uint64_t now_ns;        /* of the batch that is being handled */
     uint64_t turn_start_ns; /* when the last wait returned; 0 before the first */
     bool polling;           /* inside transport_poll */
+    bool quota_waits;       /* config.quota's: we found no place */
     uint64_t counters[TRANSPORT_COUNTER_COUNT];
     struct hist turns;
 };
@@ -91,6 +92,11 @@ int engine_init(struct transport *transport, const struct transport_ops *ops,
 
 /* Frees what engine_init made; the engine's own struct is the engine's to free. */
 void engine_fini(struct transport *transport);
+
+/* Takes a place of the quota for a connection that is about to be accepted; true where there is no
+ * quota. engine_conn_drop gives it back, or engine_place_give where it came to no record. */
+bool engine_place_take(struct transport *transport);
+void engine_place_give(struct transport *transport);
 
 /* Takes a connection record, for an accept; NULL when conns_max is reached or memory is out. */
 struct transport_conn *engine_conn_new(struct transport *transport);

@@ -99,11 +99,21 @@ static void accept_some(struct epoll_engine *engine, uint32_t index)
         if (ready_accept_full(&engine->ready)) {
             return;
         }
+        if (!engine_place_take(&engine->base)) {
+            /* A close of another worker's frees a place as well, and tells us nothing. */
+            accept_pause(engine);
+            epoll_retry_soon(engine);
+            return;
+        }
         ENGINE_COUNT(&engine->base, syscalls);
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             epoll_conn_accepted(engine, fd, index);
-        } else if (!accept_failed(engine, listener, errno)) {
+            continue;
+        }
+        bool goes_on = accept_failed(engine, listener, errno);
+        engine_place_give(&engine->base);
+        if (!goes_on) {
             return;
         }
     }

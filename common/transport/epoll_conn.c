@@ -210,6 +210,7 @@ void epoll_conn_accepted(struct epoll_engine *engine, int fd, uint32_t listener)
     const struct epoll_listener *from = &engine->listeners[listener];
     struct transport_conn *head = engine_conn_new(&engine->base);
     if (head == NULL) {
+        engine_place_give(&engine->base);
         ENGINE_COUNT(&engine->base, accept_no_record);
         ENGINE_COUNT(&engine->base, syscalls);
         close(fd);

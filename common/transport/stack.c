@@ -113,10 +113,18 @@ static void accept_some(struct stack_engine *engine, uint32_t index)
         if (ready_accept_full(&engine->ready)) {
             return;
         }
+        if (!engine_place_take(&engine->base)) {
+            /* A close of another worker's frees a place as well, and tells us nothing. */
+            engine->accept_paused = true;
+            ENGINE_COUNT(&engine->base, accept_paused);
+            stack_retry_soon(engine);
+            return;
+        }
         if (fws_accept(engine->host, listener->tcp, &tcp) == 0) {
             engine->turn_worked = true;
             stack_conn_accepted(engine, tcp, index);
         } else {
+            engine_place_give(&engine->base);
             listener->ready = false;
         }
     }

@@ -240,6 +240,7 @@ void stack_conn_accepted(struct stack_engine *engine, fws_handle tcp, uint32_t l
     const struct stack_listener *from = &engine->listeners[listener];
     struct transport_conn *head = engine_conn_new(&engine->base);
     if (head == NULL) {
+        engine_place_give(&engine->base);
         ENGINE_COUNT(&engine->base, accept_no_record);
         stack_conn_reset(engine, tcp);
         return;

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "transport/engine.h"
+#include "transport/quota.h"
 
 /* Time-outs and holds need no finer grain; a deadline is late by less than this. */
 #define TRANSPORT_TIMER_TICK_NS (NS_PER_MS / 2)
@@ -62,6 +63,7 @@ int transport_open(struct transport **transport, const struct transport_config *
     ASSERT(config->engine != TRANSPORT_AUTO);
     ASSERT(config->handler != NULL);
     ASSERT(config->conns_max > 0 && config->conns_max <= 1u << 22);
+    ASSERT(config->quota == NULL || !config->connects);
     struct transport_config filled = *config;
     filled.buffer_bytes = filled.buffer_bytes ? filled.buffer_bytes : TRANSPORT_BUFFER_BYTES;
     filled.read_credit = filled.read_credit ? filled.read_credit : TRANSPORT_READ_CREDIT;
@@ -96,7 +98,25 @@ int engine_init(struct transport *transport, const struct transport_ops *ops,
 
 void engine_fini(struct transport *transport)
 {
+    struct transport_quota *quota = transport->config.quota;
+    if (quota != NULL) {
+        quota_wait_end(quota, &transport->quota_waits);
+        quota_give(quota, transport->conns.live_count);
+    }
     slab_destroy(&transport->conns);
+}
+
+bool engine_place_take(struct transport *transport)
+{
+    struct transport_quota *quota = transport->config.quota;
+    return quota == NULL || quota_take(quota, &transport->quota_waits);
+}
+
+void engine_place_give(struct transport *transport)
+{
+    if (transport->config.quota != NULL) {
+        quota_give(transport->config.quota, 1);
+    }
 }
 
 struct transport_conn *engine_conn_new(struct transport *transport)
@@ -113,6 +133,7 @@ void engine_conn_drop(struct transport *transport, struct transport_conn *conn)
 {
     wheel_disarm(&transport->wheel, &conn->timer);
     slab_release(&transport->conns, conn->handle);
+    engine_place_give(transport);
 }
 
 void engine_turn_begin(struct transport *transport, uint64_t now_ns)

@@ -41,6 +41,7 @@
 
 struct transport;
 struct transport_stack_config; /* transport/stack.h */
+struct transport_quota;        /* transport/quota.h */
 
 enum transport_engine {
     TRANSPORT_AUTO, /* io_uring where the system allows it, else epoll */
@@ -119,8 +120,12 @@ struct transport_config {
     uint32_t buffer_bytes;        /* of a receive buffer; 0: TRANSPORT_BUFFER_BYTES */
     uint32_t read_credit;         /* buffers; 0: TRANSPORT_READ_CREDIT */
     uint64_t features_off;        /* bits of transport_feature_find: fall-backs that are forced */
-    bool listens;                 /* transport_listen will be called */
-    bool connects;                /* transport_connect will be called */
+    /* Shared with other transports that listen; borrowed. What is accepted takes a place of it, and
+     * what finds none waits in the backlog, or unseen where the engine had taken it already. NULL:
+     * conns_max is the only limit. Not with `connects`. */
+    struct transport_quota *quota;
+    bool listens;  /* transport_listen will be called */
+    bool connects; /* transport_connect will be called */
     /* A blocking eventfd for transport_wake, which the caller keeps open; 0: the transport makes
      * its own. A thread that has descriptors of its own (unshare(CLONE_FILES)) can be woken only by
      * one that was made before. */

@@ -4,17 +4,27 @@
  * connections faster than we can stop it, and closes those that find no slot, so when room gets
  * short it is cancelled and single accepts take over, never more of them than there are connections
  * and slots left; what must wait stays in the listener's backlog, whole. When a ring's table fills,
- * the next ring accepts. */
+ * the next ring accepts.
+ *
+ * An armed accept takes a connection whether or not the quota, which other transports share, has a
+ * place for it by then. Such a socket is parked: nobody sees it, as if it were in the backlog
+ * still. As long as one is parked no accept is armed. */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "transport/quota.h"
 #include "transport/uring_engine.h"
 
 /* An accept's word: the listener in the low 32 bits, then whether it goes on, and where it puts
  * sockets. */
 #define ACCEPT_MULTISHOT_BIT (UINT64_C(1) << 32)
 #define ACCEPT_PLAIN_BIT (UINT64_C(1) << 33)
+
+/* Room for parked sockets at first: what one listener's single accepts may take. */
+#define PARKED_FIRST URING_SINGLE_ACCEPTS
 
 static uint64_t accept_user_data(const struct uring_listener *listener, uint32_t index,
                                  bool multishot)
@@ -46,6 +56,18 @@ static uint32_t accept_room(const struct uring_engine *engine,
     uint32_t conns = engine->head.config.conns_max - engine->head.conns.live_count;
     uint32_t slots = listener->plain ? UINT32_MAX : ring_room(engine, engine->accept_ring);
     return conns < slots ? conns : slots;
+}
+
+/* Tells whether a multishot accept may run: it is stopped a whole backlog before the room ends. */
+static bool has_plenty(const struct uring_engine *engine, const struct uring_listener *listener)
+{
+    uint32_t room = accept_room(engine, listener);
+    if (engine->head.config.quota != NULL) {
+        uint32_t places = quota_room(engine->head.config.quota);
+        room = room < places ? room : places;
+    }
+    return uring_has(engine, URING_FEATURE_ACCEPT_MULTISHOT) &&
+           room / engine->listener_count > listener->backlog;
 }
 
 /* Moves accepting to the ring with the most room, or to a new one, before the table is full. */
@@ -143,6 +165,122 @@ static void listener_arm(struct uring_engine *engine, uint32_t index, bool plent
     }
 }
 
+/* Gives a socket back that was accepted and finds no record: closed, counted. */
+static void taken_drop(struct uring_engine *engine, const struct uring_taken *taken)
+{
+    ENGINE_COUNT(&engine->head, accept_no_record);
+    struct io_uring_sqe *sqe = uring_sqe(&engine->rings[taken->ring]->uring);
+    if (taken->direct) {
+        io_uring_prep_close_direct(sqe, (unsigned)taken->file);
+        engine->rings[taken->ring]->slots_free++;
+    } else {
+        io_uring_prep_close(sqe, taken->file);
+    }
+    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
+}
+
+/* Shows a socket that has a place. */
+static void taken_admit(struct uring_engine *engine, const struct uring_taken *taken)
+{
+    struct uring_conn *conn = (struct uring_conn *)engine_conn_new(&engine->head);
+    if (conn == NULL) {
+        engine_place_give(&engine->head);
+        taken_drop(engine, taken);
+        return;
+    }
+    uring_conn_init(conn, taken->ring, &engine->listeners[taken->listener].options);
+    conn->direct = taken->direct;
+    conn->has_file = true;
+    conn->file = taken->file;
+    if (!taken->direct) {
+        engine->plain_count++;
+        if (taken->file >= engine->descriptors_plenty) {
+            engine->plain_max = engine->plain_count;
+        }
+    }
+    uring_conn_state_set(conn, URING_CONN_OPEN);
+    engine_accepted(&engine->head, &conn->head, taken->listener);
+    uring_recv_arm(engine, conn);
+}
+
+/* Makes room for one more at the end. Returns false when memory is out. */
+static bool parked_grow(struct uring_parked *parked)
+{
+    if (parked->first + parked->count < parked->size) {
+        return true;
+    }
+    if (parked->first > 0) {
+        memmove(parked->taken, parked->taken + parked->first,
+                parked->count * sizeof(*parked->taken));
+        parked->first = 0;
+        return true;
+    }
+    uint32_t size = parked->size == 0 ? PARKED_FIRST : parked->size * 2;
+    struct uring_taken *taken = realloc(parked->taken, size * sizeof(*taken));
+    if (taken == NULL) {
+        return false;
+    }
+    parked->taken = taken;
+    parked->size = size;
+    return true;
+}
+
+static void park(struct uring_engine *engine, const struct uring_taken *taken)
+{
+    struct uring_parked *parked = &engine->parked;
+    if (engine->accept_stopped || !parked_grow(parked)) {
+        taken_drop(engine, taken);
+        return;
+    }
+    parked->taken[parked->first + parked->count++] = *taken;
+}
+
+/* Shows the parked sockets that find a place; those behind them wait on. */
+static void parked_admit(struct uring_engine *engine)
+{
+    struct uring_parked *parked = &engine->parked;
+    while (parked->count > 0 && engine_place_take(&engine->head)) {
+        struct uring_taken taken = parked->taken[parked->first++];
+        parked->count--;
+        taken_admit(engine, &taken);
+    }
+}
+
+/* Ends the waiting with the listeners', whose backlogs the kernel gives up as well. */
+static void parked_drop(struct uring_engine *engine)
+{
+    struct uring_parked *parked = &engine->parked;
+    for (; parked->count > 0; parked->count--) {
+        taken_drop(engine, &parked->taken[parked->first++]);
+    }
+}
+
+void uring_parked_free(struct uring_engine *engine)
+{
+    struct uring_parked *parked = &engine->parked;
+    for (uint32_t i = 0; i < parked->count; i++) {
+        const struct uring_taken *taken = &parked->taken[parked->first + i];
+        if (!taken->direct) {
+            close(taken->file); /* the others go with their ring */
+        }
+    }
+    free(parked->taken);
+}
+
+/* Takes back what would take more connections, until the parked ones have places. */
+static void accept_hold(struct uring_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->listener_count; i++) {
+        multishot_cancel(engine, i);
+    }
+    if (!engine->accept_paused) {
+        ENGINE_COUNT(&engine->head, accept_paused);
+    }
+    engine->accept_paused = true;
+    engine->accept_short = true;
+    engine->accept_retry_ns = engine->head.now_ns + URING_ACCEPT_RETRY_NS;
+}
+
 void uring_accept_arm(struct uring_engine *engine)
 {
     if (engine->accept_retry_ns > engine->head.now_ns) {
@@ -153,14 +291,17 @@ void uring_accept_arm(struct uring_engine *engine)
     if (engine->accept_stopped) {
         return;
     }
+    parked_admit(engine);
+    if (engine->parked.count > 0) {
+        accept_hold(engine);
+        return;
+    }
     accept_ring_choose(engine);
     bool paused = engine->listener_count != 0 && singles_armed(engine) == 0;
     for (uint32_t i = 0; i < engine->listener_count; i++) {
         struct uring_listener *listener = &engine->listeners[i];
         listener_choose_table(engine, i);
-        bool plenty = uring_has(engine, URING_FEATURE_ACCEPT_MULTISHOT) &&
-                      accept_room(engine, listener) / engine->listener_count > listener->backlog;
-        listener_arm(engine, i, plenty);
+        listener_arm(engine, i, has_plenty(engine, listener));
         paused = paused && accept_room(engine, listener) == 0;
     }
     if (paused && !engine->accept_paused) {
@@ -199,6 +340,7 @@ void uring_listen_stop(struct transport *transport)
         return;
     }
     engine->accept_stopped = true;
+    parked_drop(engine);
     for (uint32_t i = 0; i < engine->listener_count; i++) {
         for (uint32_t ring = 0; ring < engine->ring_count; ring++) {
             struct io_uring_sqe *sqe = uring_sqe(&engine->rings[ring]->uring);
@@ -209,43 +351,6 @@ void uring_listen_stop(struct transport *transport)
         close(engine->listeners[i].fd);
         engine->listeners[i].fd = -1;
     }
-}
-
-/* Gives a socket back that was accepted and finds no record: closed, counted. */
-static void accepted_drop(struct uring_engine *engine, uint32_t ring, int file, bool direct)
-{
-    ENGINE_COUNT(&engine->head, accept_no_record);
-    struct io_uring_sqe *sqe = uring_sqe(&engine->rings[ring]->uring);
-    if (direct) {
-        io_uring_prep_close_direct(sqe, (unsigned)file);
-        engine->rings[ring]->slots_free++;
-    } else {
-        io_uring_prep_close(sqe, file);
-    }
-    io_uring_sqe_set_data64(sqe, uring_user_data(URING_OP_IGNORE, 0));
-}
-
-static void accepted(struct uring_engine *engine, uint32_t ring, uint32_t index, bool direct,
-                     int file)
-{
-    struct uring_conn *conn = (struct uring_conn *)engine_conn_new(&engine->head);
-    if (conn == NULL) {
-        accepted_drop(engine, ring, file, direct);
-        return;
-    }
-    uring_conn_init(conn, ring, &engine->listeners[index].options);
-    conn->direct = direct;
-    conn->has_file = true;
-    conn->file = file;
-    if (!direct) {
-        engine->plain_count++;
-        if (file >= engine->descriptors_plenty) {
-            engine->plain_max = engine->plain_count;
-        }
-    }
-    uring_conn_state_set(conn, URING_CONN_OPEN);
-    engine_accepted(&engine->head, &conn->head, index);
-    uring_recv_arm(engine, conn);
 }
 
 /* What is short (descriptors, slots, memory) does not come back by asking again at once. */
@@ -297,7 +402,13 @@ void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io
     }
     if (cqe->res >= 0) {
         engine->rings[ring]->slots_free -= direct;
-        accepted(engine, ring, index, direct, cqe->res);
+        const struct uring_taken taken = {
+            .file = cqe->res, .ring = ring, .listener = index, .direct = direct};
+        if (engine->parked.count == 0 && engine_place_take(&engine->head)) {
+            taken_admit(engine, &taken);
+        } else {
+            park(engine, &taken);
+        }
     } else {
         accept_failed(engine, direct, -cqe->res);
     }

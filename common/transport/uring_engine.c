@@ -138,6 +138,7 @@ static void destroy(struct transport *transport)
             close(engine->listeners[i].fd);
         }
     }
+    uring_parked_free(engine);
     uring_rings_free(engine);
     if (transport->config.wake_fd == 0) {
         close(engine->wake_fd);

@@ -134,6 +134,22 @@ struct uring_listener {
     uint32_t singles; /* single accepts that are armed, on whatever ring */
 };
 
+/* A socket that the kernel accepted for us. */
+struct uring_taken {
+    int file;
+    uint32_t ring;
+    uint32_t listener;
+    bool direct; /* `file` is a slot of the ring's table */
+};
+
+/* Taken sockets that wait, unseen, for a place of the quota; the oldest is admitted first. */
+struct uring_parked {
+    struct uring_taken *taken;
+    uint32_t first;
+    uint32_t count;
+    uint32_t size;
+};
+
 struct uring_engine {
     struct transport head;
     uint64_t features;
@@ -149,6 +165,7 @@ struct uring_engine {
     uint64_t shut_first, shut_last;         /* handles: to be shut down by a call */
     uint32_t listener_count;
     struct uring_listener listeners[TRANSPORT_LISTENERS_MAX];
+    struct uring_parked parked;
     bool accept_stopped;
     bool accept_paused;       /* nothing can be accepted now */
     uint64_t accept_retry_ns; /* 0: now */
@@ -202,6 +219,9 @@ int uring_listen(struct transport *transport, struct endpoint *address,
                  struct failure *failure);
 void uring_listen_stop(struct transport *transport);
 void uring_accept_arm(struct uring_engine *engine);
+
+/* Closes the sockets that wait for a place of the quota, at the engine's end. */
+void uring_parked_free(struct uring_engine *engine);
 void uring_on_accept(struct uring_engine *engine, uint32_t ring, const struct io_uring_cqe *cqe);
 
 /* uring_setup.c: client sockets up to connect. */

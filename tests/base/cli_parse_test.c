@@ -204,6 +204,8 @@ static void test_bad_input_gives_one_line_that_says_what_to_do(void **state)
         {"--verison", "--verison: unknown option; did you mean --version?"},
         {"--ratee", "--ratee: unknown option; did you mean --rate?"},
         {"--no-verbose", "--no-verbose: unknown option; did you mean --verbose?"},
+        {"--frobnicate", "--frobnicate: unknown option; use --help for the list"},
+        {"--x=5", "--x: unknown option; use --help for the list"},
         {"-rate 5", "-rate: options begin with two dashes; did you mean --rate?"},
         {"-h", "-h: options begin with two dashes; did you mean --help?"},
         {"--verbose 1",

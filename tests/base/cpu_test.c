@@ -119,6 +119,37 @@ static void test_pinning_to_a_cpu_that_is_not_there_is_refused(void **state)
     }
 }
 
+static void test_without_a_choice_all_allowed_cpus_are_taken(void **state)
+{
+    (void)state;
+    struct cpu_list all;
+    struct cpu_list list;
+    assert_int_equal(cpu_list_allowed(&all), 0);
+    assert_int_equal(cpu_list_choose(&list, NULL, NULL), 0);
+    assert_int_equal(list.count, all.count);
+    assert_memory_equal(list.cpus, all.cpus, all.count * sizeof all.cpus[0]);
+}
+
+static void test_a_chosen_cpu_must_be_allowed(void **state)
+{
+    (void)state;
+    struct cpu_list all;
+    struct cpu_list list;
+    struct failure failure;
+    char text[16];
+    assert_int_equal(cpu_list_allowed(&all), 0);
+    snprintf(text, sizeof text, "%u", all.cpus[0]);
+    assert_int_equal(cpu_list_choose(&list, text, &failure), 0);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.cpus[0], all.cpus[0]);
+    assert_int_equal(cpu_list_choose(&list, "1-0", &failure), -EINVAL);
+    assert_non_null(strstr(failure.text, "--cpus \"1-0\": range 1-0 is the wrong way round"));
+    if (!cpu_list_has(&all, CPU_LIST_MAX - 1u)) {
+        assert_int_equal(cpu_list_choose(&list, "1023", &failure), -EINVAL);
+        assert_non_null(strstr(failure.text, "--cpus 1023: CPU 1023 is not there or not allowed"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +157,8 @@ int main(void)
         cmocka_unit_test(test_whole_range_of_cpus_fits),
         cmocka_unit_test(test_bad_list_is_refused_with_what_to_do),
         cmocka_unit_test(test_has_tells_members_from_others),
+        cmocka_unit_test(test_without_a_choice_all_allowed_cpus_are_taken),
+        cmocka_unit_test(test_a_chosen_cpu_must_be_allowed),
         cmocka_unit_test(test_pinned_thread_is_allowed_one_cpu_and_runs_there),
         cmocka_unit_test(test_pinning_to_a_cpu_that_is_not_there_is_refused),
     };

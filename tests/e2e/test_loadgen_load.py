@@ -109,6 +109,16 @@ def test_a_closed_loop_without_a_free_4_tuple_ends_with_its_time(stage, engine):
     assert "4-tuples" in limit_codes(result, "invalid")
 
 
+def test_a_closed_loop_that_waits_for_a_4_tuple_says_for_how_long(stage):
+    """With --count it goes on when one is free, which is a minute that looks like a hang."""
+    server = stage.server()
+    run = stage.start_loadgen("--count", "30", "--sources", "127.0.0.2", "--ports", "20000-20009",
+                              target=server.address)
+    wait_until(lambda: "4-tuples are used up: the next is free in 6" in run.stderr, "what is up")
+    run.signal(signal.SIGINT)
+    assert run.finish(code=3)["completed"] == 10
+
+
 @pytest.mark.parametrize("close", ("fin", "close", "rst"))
 @pytest.mark.parametrize("engine", ENGINES)
 def test_reuse_is_allowed_and_reported_when_asked_for(stage, engine, close):

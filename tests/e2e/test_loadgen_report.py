@@ -135,11 +135,21 @@ def test_json_on_stdout_leaves_the_summary_to_stderr(stage):
     assert "connections/s over" in run.stderr
 
 
-def test_quiet_prints_nothing(stage):
+def test_quiet_prints_nothing_of_a_good_run(stage):
     server = stage.server()
     run = stage.start_loadgen("--count", "20", "--quiet", target=server.address)
     run.finish()
     assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_quiet_still_says_why_a_run_was_no_success(stage):
+    server = stage.server()
+    run = stage.start_loadgen("--count", "20", "--quiet", "--fail-if", "connect.p99>1ns", "--fail-if",
+                              "completed<1", target=server.address)
+    run.finish(code=4)
+    assert run.stdout == ""
+    assert [line.split(":")[1] for line in run.stderr.splitlines()] == [" target failed (fail-if)"]
+    assert "connect.p99" in run.stderr
 
 
 def test_the_same_seed_sends_the_same_bytes(stage):

@@ -1,5 +1,6 @@
 """The package list: what is missing is named, and nothing is fetched when nothing is missing."""
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,14 +17,17 @@ def fixture_system(tmp_path):
         path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
         path.chmod(0o755)
 
-    def run(missing, *arguments):
+    def run(missing, *arguments, has_promtool=True,
+            script=ROOT / "tests" / "packages"):
         write("dpkg-query", f'for p in {missing} none; do [ "$4" = "$p" ] && exit 1; done; '
                             'echo installed')
         write("apt-get", f'echo "$@" >> {tmp_path}/asked')
         write("id", "echo 0")
+        if has_promtool:
+            write("promtool", "exit 0")
         environment = dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}")
-        done = subprocess.run([ROOT / "tests" / "packages", *arguments], env=environment,
-                              capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([script, *arguments], env=environment, capture_output=True,
+                              text=True, timeout=60, check=False)
         asked = tmp_path / "asked"
         return done, asked.read_text(encoding="ascii") if asked.exists() else ""
     return run
@@ -46,6 +50,17 @@ def test_no_install_refuses_and_names_the_packages(system):
     done, asked = system("liburing-dev", "--no-install", "test")
     assert (done.returncode, asked) == (1, "")
     assert "apt-get install liburing-dev" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is not None, reason="Prometheus is installed")
+def test_no_install_says_how_to_get_what_is_unpacked(system, tmp_path):
+    (tmp_path / "tests").mkdir()
+    script = shutil.copy(ROOT / "tests" / "packages", tmp_path / "tests")
+    done, asked = system("", "--no-install", "test", has_promtool=False, script=script)
+    assert (done.returncode, asked) == (1, "")
+    assert "prometheus is missing" in done.stderr
+    assert "run: tests/packages test" in done.stderr
+    assert system("", "--no-install", "build", script=script)[0].returncode == 0
 
 
 def test_the_build_set_leaves_out_what_only_tests_need(system):

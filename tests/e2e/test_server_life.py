@@ -1,5 +1,7 @@
 """finwait-server's life: listening, limits, time-outs, draining, reports."""
 import json
+import os
+import select
 import signal
 import socket
 import time
@@ -100,6 +102,72 @@ def test_beyond_conns_max_peers_wait_in_the_backlog_and_are_served_later(stage, 
         assert receive_all(client) == b"hello"
     result = server.stop()
     assert (result["completed"], result["failed"], result["open_max"]) == (10, 0, 4)
+
+
+def connect_from(stage, server, cpu):
+    """A connection whose packets come in on this CPU, so that its worker gets it."""
+    home = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    client = stage.connect(server)
+    os.sched_setaffinity(0, home)
+    client.sendall(b"hello")
+    client.setblocking(False)
+    return client
+
+
+def is_served(client):
+    """Whether its echo is there; a connection that waits for a place has none."""
+    return select.select([client], [], [], 0)[0] != []
+
+
+def finish(client):
+    """Takes the echo and ends the connection in order."""
+    client.setblocking(True)
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(client) == b"hello"
+    client.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_conns_max_holds_for_all_workers_together(stage, engine):
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    server = stage.server("--conns-max", "4", "--cpus", f"{cpus[0]},{cpus[1]}", engine=engine)
+    first = [connect_from(stage, server, cpus[0]) for _ in range(6)]
+    # Half of the places each would leave the third and fourth waiting.
+    wait_until(lambda: sum(map(is_served, first)) == 4, "one worker to use all four places")
+    served = [client for client in first if is_served(client)]
+    other = [connect_from(stage, server, cpus[1]) for _ in range(2)]
+    waiting = [client for client in first if client not in served] + other
+    time_of_retries = time.monotonic() + 0.2
+    wait_until(lambda: time.monotonic() > time_of_retries, "a few of the engines' retries")
+    assert not any(map(is_served, waiting))
+    for left in (3, 2, 1, 0):
+        finish(served.pop())
+        wait_until(lambda left=left: len([c for c in waiting if not is_served(c)]) == left,
+                   "exactly one more to be served")
+    for client in waiting:
+        finish(client)
+    result = server.stop()
+    assert (result["completed"], result["failed"]) == (8, 0)
+    assert result["counters"]["transport"]["accept_no_record"] == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_busy_worker_leaves_places_for_the_other(stage, engine):
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    server = stage.server("--conns-max", "2", "--cpus", f"{cpus[0]},{cpus[1]}", engine=engine)
+    # Ports that the kernel does not choose from: it passes over those that were ever bound.
+    stage.start_loadgen("--cpus", str(cpus[0]), "--in-flight", "20", "--duration", "60s", "--ports",
+                        "10000-30000", target=server.address, engine=engine)
+    wait_until(lambda: count_states(server.port)["TIME_WAIT"] > 100, "churn at one worker")
+    for _ in range(20):
+        client = connect_from(stage, server, cpus[1])
+        wait_until(lambda client=client: is_served(client), "a place at the other worker", 5)
+        finish(client)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -174,6 +174,69 @@ static void a_reset_in_answer_to_that_means_it_was_no_half_close(void **state)
     stage_close(&stage);
 }
 
+static void what_is_beyond_the_limit_of_all_workers_is_shed(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct transport_quota quota;
+    transport_quota_init(&quota, 2);
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+    stage.env.quota = &quota;
+    assert_true(quota_try(&quota)); /* another worker's connections */
+    assert_true(quota_try(&quota));
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_SHED);
+    assert_int_equal(stats_read(&stage.stats->live.shed), 1);
+    assert_int_equal(stats_read(&stage.stats->live.attempted), 0);
+    expect_calls(&stage, "");
+    quota_give(&quota, 1);
+    open_one(&stage);
+    assert_int_equal(quota_room(&quota), 0);
+    echo_one(&stage);
+    deliver(&stage, TRANSPORT_CLOSED, 700);
+    expect_counts(&stage, 1, 0);
+    assert_int_equal(quota_room(&quota), 1);
+    stage_close(&stage);
+}
+
+static void a_worker_without_records_takes_nothing_of_the_limit(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct transport_quota quota;
+    transport_quota_init(&quota, 20);
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+    stage.env.quota = &quota;
+    stage.plan.ports_by_kernel = true; /* eight records, and only two 4-tuples */
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(conn_start(&stage.env, i, 100, 110), CONN_STARTED);
+    }
+    assert_int_equal(conn_start(&stage.env, 8, 100, 110), CONN_SHED);
+    assert_int_equal(quota_room(&quota), 12);
+    stage_close(&stage);
+}
+
+static void when_the_kernel_chooses_ports_each_worker_meets_all_targets(void **state)
+{
+    (void)state;
+    static const uint64_t shares = 2;
+    for (uint64_t share = 0; share < shares; share++) {
+        struct stage stage;
+        uint32_t met[2] = {0};
+        stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+        stage.plan.ports_by_kernel = true;
+        stage.plan.target_count = 2;
+        assert_int_equal(endpoint_parse(&stage.plan.targets[1], "127.0.0.1:7001", NULL), 0);
+        stage.env.shares = shares;
+        for (uint64_t i = 0; i < 6; i++) {
+            assert_int_equal(conn_start(&stage.env, share + i * shares, 100, 110), CONN_STARTED);
+            met[stage.transport.flow.target.port - 7000]++;
+        }
+        assert_int_equal(met[0], 3);
+        assert_int_equal(met[1], 3);
+        stage_close(&stage);
+    }
+}
+
 static void an_echo_that_comes_before_its_request_was_reported_sent_counts(void **state)
 {
     (void)state;
@@ -467,6 +530,9 @@ int main(void)
         cmocka_unit_test(another_close_than_asked_for_is_counted_beside_the_completion),
         cmocka_unit_test(after_a_servers_half_close_the_client_sends_once_more),
         cmocka_unit_test(a_reset_in_answer_to_that_means_it_was_no_half_close),
+        cmocka_unit_test(what_is_beyond_the_limit_of_all_workers_is_shed),
+        cmocka_unit_test(a_worker_without_records_takes_nothing_of_the_limit),
+        cmocka_unit_test(when_the_kernel_chooses_ports_each_worker_meets_all_targets),
         cmocka_unit_test(an_echo_that_comes_before_its_request_was_reported_sent_counts),
         cmocka_unit_test(an_echo_in_pieces_is_asked_for_piece_by_piece),
         cmocka_unit_test(wrong_and_surplus_bytes_fail_the_connection),

@@ -106,6 +106,49 @@ static void shares_take_whole_rows_and_divide_what_is_left(void **state)
     }
 }
 
+/* How often a share's first tuples go to each target; `targets` may grow apart by two at most. */
+static void expect_even_start(const struct space *space)
+{
+    uint64_t tuple, met[3] = {0};
+    struct planner planner = planner_of(space);
+    for (uint32_t taken = 1; taken <= 24; taken++) {
+        uint64_t least = UINT64_MAX, most = 0;
+        assert_true(planner_take(&planner, NOW, &tuple));
+        struct flow flow = planner_flow(&planner, tuple);
+        for (uint32_t i = 0; i < space->config.target_count; i++) {
+            met[i] += endpoint_equal(&flow.target, &space->targets[i]);
+            least = met[i] < least ? met[i] : least;
+            most = met[i] > most ? met[i] : most;
+        }
+        assert_true(most - least <= 2);
+    }
+    planner_destroy(&planner);
+}
+
+static void every_share_meets_all_targets_evenly_from_the_start(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {"10.0.0.4", "10.0.0.4-10.0.0.8"};
+    static const char *const targets[] = {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"};
+    for (uint32_t shares = 1; shares <= 6; shares++) {
+        for (uint32_t variant = 0; variant < 4; variant++) {
+            struct space space;
+            space_init(&space, 100, 399);
+            add_source(&space, sources[variant & 1]);
+            space.config.by_port = (variant & 2) != 0;
+            space.config.shares = shares;
+            add_target(&space, targets[0]);
+            for (uint32_t count = 2; count <= 3; count++) {
+                add_target(&space, targets[count - 1]);
+                for (uint32_t share = 0; share < shares; share++) {
+                    space.config.share = share;
+                    expect_even_start(&space);
+                }
+            }
+        }
+    }
+}
+
 /* Takes all that a planner has and marks each flow in `seen` by source, port and target. */
 static uint64_t take_all(struct planner *planner, const struct space *space, int *seen)
 {
@@ -423,6 +466,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ports_run_fastest_then_sources),
         cmocka_unit_test(shares_take_whole_rows_and_divide_what_is_left),
+        cmocka_unit_test(every_share_meets_all_targets_evenly_from_the_start),
         cmocka_unit_test(every_source_port_and_target_meet_once_for_any_split),
         cmocka_unit_test(by_port_each_share_has_the_ports_of_its_residue_and_all_meet_once),
         cmocka_unit_test(targets_take_turns),
