@@ -240,10 +240,33 @@ static void keep_difference(struct cell_result *result, const struct moment *bef
     };
 }
 
-/* Waits until the connections that a run holds are all there, and reads what memory they take. */
-static int await_held(struct cell *cell, const struct slabs *before, uint64_t resident_before)
+/* Memory before connections were opened, or while they are held. */
+struct memory {
+    struct slabs slabs;
+    bool resident_known;
+    uint64_t resident_bytes; /* of the server */
+};
+
+static void read_memory(const struct cell *cell, struct memory *memory)
 {
-    struct slabs held;
+    *memory = (struct memory){.resident_known = false};
+    slabs_read(&memory->slabs);
+    memory->resident_known = usage_resident_bytes(cell->server.child.pid, &memory->resident_bytes);
+}
+
+static void keep_held(struct cell_result *result, const struct memory *before,
+                      const struct memory *held)
+{
+    result->held_slabs_known = before->slabs.known && held->slabs.known;
+    result->held_slab_bytes = (int64_t)(held->slabs.bytes - before->slabs.bytes);
+    result->held_server_known = before->resident_known && held->resident_known;
+    result->held_server_bytes = (int64_t)(held->resident_bytes - before->resident_bytes);
+}
+
+/* Waits until the connections that a run holds are all there, and reads what memory they take. */
+static int await_held(struct cell *cell, const struct memory *before)
+{
+    struct memory held;
     uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
     switch (keeper_wait(cell->keeper, &cell->client.child, middle_ns)) {
     case WAIT_ENDED:
@@ -255,25 +278,24 @@ static int await_held(struct cell *cell, const struct slabs *before, uint64_t re
     case WAIT_TIMEOUT:
         break;
     }
-    slabs_read(&held);
-    cell->result->held_slab_bytes = (int64_t)(held.bytes - before->bytes);
-    cell->result->held_server_bytes =
-        (int64_t)(usage_resident_bytes(cell->server.child.pid) - resident_before);
+    read_memory(cell, &held);
+    keep_held(cell->result, before, &held);
     return 0;
 }
 
 static void measure(struct cell *cell)
 {
     struct slabs slabs_before, slabs_after;
+    struct memory memory;
     struct moment before, after;
     slabs_read(&slabs_before);
     if (start_server(cell) != 0 || await_server(cell) != 0) {
         return;
     }
-    uint64_t resident = usage_resident_bytes(cell->server.child.pid);
+    read_memory(cell, &memory);
+    memory.slabs = slabs_before; /* the listener's own are the server's too */
     take_moment(cell, &before);
-    if (start_client(cell) != 0 ||
-        (cell->spec->hold_ns > 0 && await_held(cell, &slabs_before, resident) != 0) ||
+    if (start_client(cell) != 0 || (cell->spec->hold_ns > 0 && await_held(cell, &memory) != 0) ||
         await_client(cell) != 0) {
         return;
     }

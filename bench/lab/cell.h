@@ -50,11 +50,14 @@ struct cell_result {
     bool counted;                 /* the states below were counted */
     uint64_t client_time_wait;
     uint64_t server_time_wait;
-    struct usage usage;              /* of the machine, while the load generator lived */
+    struct calm calm;   /* of the machine, before the cell, where that was waited for */
+    struct usage usage; /* of the machine, while the load generator lived */
     struct observer_traffic traffic; /* over the client's end of the link, in the same time */
     bool slabs_known;
-    int64_t slab_bytes;        /* kernel memory more than before, after the run */
-    int64_t held_slab_bytes;   /* kernel memory more than before, while connections were held */
+    int64_t slab_bytes; /* kernel memory more than before, after the run */
+    bool held_slabs_known;
+    int64_t held_slab_bytes; /* kernel memory more than before, while connections were held */
+    bool held_server_known;
     int64_t held_server_bytes; /* the server's own memory more than before, at that time */
 };
 

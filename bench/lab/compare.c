@@ -97,6 +97,16 @@ static void add_limits(struct contender *contender, const json_t *report, const 
     }
 }
 
+/* A machine that did other work as well has shared its CPUs with the trial. */
+static void add_calm(struct contender *contender, const struct calm *calm, const char *what)
+{
+    if (!calm->known) {
+        add_note(contender, "%s: whether the machine was quiet is unknown", what);
+    } else if (!calm->quiet) {
+        add_note(contender, "%s: the machine was busy with something else before it", what);
+    }
+}
+
 /* Notes on a trial's own numbers, which two sources have told. */
 static void add_checks(struct contender *contender, const struct measures *measures)
 {
@@ -160,8 +170,9 @@ static void run_cell(struct compare *compare, struct keeper *keeper, const struc
     struct cell_watcher watcher = {.progress = NULL};
     struct failure failure;
     struct netns_pair pair;
+    struct calm calm;
     *result = (struct cell_result){.outcome = CELL_INTERRUPTED};
-    if (!usage_await_quiet(keeper)) {
+    if (!usage_await_quiet(keeper, &calm)) {
         return;
     }
     if (make_pair(compare, spec, &pair, &failure) != 0) {
@@ -171,6 +182,7 @@ static void run_cell(struct compare *compare, struct keeper *keeper, const struc
     }
     keep_offloads(compare, &pair);
     cell_run(result, spec, &pair, keeper, &watcher);
+    result->calm = calm;
     netns_pair_close(&pair);
 }
 
@@ -198,6 +210,7 @@ static bool run_trial(struct compare *compare, struct keeper *keeper, struct con
         struct measures *measures = &contender->trials[round];
         measure_trial(measures, &contender->spec, &result);
         keep_host(compare, &contender->spec, &result);
+        add_calm(contender, &result.calm, "trial");
         add_limits(contender, result.client, "client");
         add_limits(contender, result.server, "server");
         add_checks(contender, measures);
@@ -241,6 +254,10 @@ static bool run_memory(struct compare *compare, struct keeper *keeper, struct co
     run_cell(compare, keeper, &spec, &result);
     if (result.outcome == CELL_DONE) {
         contender->held_bytes = measure_held_bytes(&spec, &result);
+        add_calm(contender, &result.calm, "memory");
+        if (isnan(contender->held_bytes)) {
+            add_note(contender, "memory of a connection is unknown");
+        }
     } else if (result.outcome == CELL_FAILED) {
         add_note(contender, "memory was not measured: %.60s", result.reason);
     }

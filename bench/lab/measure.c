@@ -110,6 +110,7 @@ void measure_trial(struct measures *measures, const struct cell_spec *spec,
     values[MEASURE_COMPLETED_PER_SEC] = table_number(result->client, "completed_per_sec");
     values[MEASURE_FAILED] = table_number(result->client, "failed");
     values[MEASURE_SEGMENTS_TOLD] = table_number(result->client, "segments_per_conn");
+    values[MEASURE_BUSY_BEFORE] = result->calm.known ? result->calm.busy_cpus : (double)NAN;
     measure_cpu(values, &result->usage, completed);
     measure_traffic(values, result, completed);
     measure_latency(values, result->client);
@@ -121,11 +122,10 @@ double measure_held_bytes(const struct cell_spec *spec, const struct cell_result
     if (table_number(result->client, "open_max") != (double)spec->in_flight) {
         return (double)NAN;
     }
-    double bytes = 0;
+    double bytes = result->held_server_known ? (double)result->held_server_bytes : (double)NAN;
     if (lab_kind_is_kernel(spec->client) || lab_kind_is_kernel(spec->server)) {
-        bytes = result->slabs_known ? (double)result->held_slab_bytes : (double)NAN;
+        bytes += result->held_slabs_known ? (double)result->held_slab_bytes : (double)NAN;
     }
     /* The load generator knows its own by its allocator; a sanitized one does not. */
-    return (bytes + (double)result->held_server_bytes) / spec->in_flight +
-           table_number(result->client, "bytes_per_conn");
+    return bytes / spec->in_flight + table_number(result->client, "bytes_per_conn");
 }

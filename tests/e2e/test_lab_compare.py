@@ -141,6 +141,21 @@ def test_a_row_whose_program_fails_says_so_and_the_others_stand(tmp_path):
     assert epoll["completed_per_sec"]["median"] is None and "no epoll here" in epoll["error"]
 
 
+def test_a_machine_that_is_busy_with_something_else_is_named(tmp_path):
+    path = tmp_path / "compare.json"
+    spinner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        done = compare("--client", "kernel-epoll", "--rows", "cell", *SHORT, "--json", str(path))
+    finally:
+        spinner.kill()
+        spinner.wait()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trial: the machine was busy with something else before it (1 of 1 trials)" in done.stdout
+    cell = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
+    assert cell["busy_cpus_before"]["median"] > 0.5
+    assert any("busy with something else" in note["text"] for note in cell["notes"])
+
+
 def start_long(mark, *arguments):
     return subprocess.Popen(
         [program("finwait-lab"), "compare", "--client", "kernel-epoll", "--seconds", "0.3",
