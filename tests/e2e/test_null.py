@@ -14,6 +14,8 @@ BAD_INPUT = (
     (("--link", "packet:lo", "--peer", "::1"), ("--peer", "::1")),
     (("--link", "packet:lo", "--cpus", "1-0"), ("1-0",)),
     (("--link", "packet:lo", "--in-flight", "0"), ("--in-flight", "0")),
+    (("--link", "packet:lo", "--role", "client", "--in-flight", "1", "--cpus", "0-1"),
+     ("--in-flight 1", "2 workers")),
     (("--link", "packet:lo", "--json", "/nowhere/at/all"), ("/nowhere/at/all",)),
 )
 
