@@ -44,6 +44,8 @@ const struct cli_program run_program = {
     .struct_bytes = sizeof(struct run_options),
 };
 
+static const char *const bare_choices[] = {"none", "server", "client", "both", NULL};
+
 static const struct cli_option pair_table[] = {
     {.name = "server",
      .type = CLI_STRING,
@@ -56,6 +58,15 @@ static const struct cli_option pair_table[] = {
      .offset = offsetof(struct pair_options, client),
      .metavar = "COMMAND",
      .help = "shell command, run in the client's namespace once the server listens"},
+    {.name = "bare",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct pair_options, bare),
+     .metavar = "END",
+     .initial = "none",
+     .choices = bare_choices,
+     .help =
+         "leave this end without the kernel's addresses, for a stack of its own (link " NETNS_LINK
+         "); such a server listens once it prints a line with \"listening on\" to stderr"},
     {.name = "wait",
      .type = CLI_DURATION,
      .offset = offsetof(struct pair_options, listen_wait_ns),
@@ -75,9 +86,15 @@ const struct cli_program pair_program = {
     .name = "finwait-lab pair",
     .summary = "runs a server and a client in two private network namespaces joined by a veth pair",
     .usage = "--server COMMAND --client COMMAND [options]",
-    .epilogue = "The server has " NETNS_SERVER_IP ", the client " NETNS_CLIENT_IP
-                " and every address of " NETNS_SOURCES ".\nThe exit code is the client's, or the "
-                "server's when the client's is 0.\n",
+    .epilogue =
+        "The server has " NETNS_SERVER_IP ", the client " NETNS_CLIENT_IP
+        " and every address of " NETNS_SOURCES ".\nThe exit code is the client's, or the "
+        "server's when the client's is 0.\n\nExamples:\n"
+        "  finwait-lab pair --server 'nc -l 7000' --client 'nc -N " NETNS_SERVER_IP " 7000'\n"
+        "  finwait-lab pair --bare server \\\n"
+        "      --server 'finwait-server --engine stack --link packet:" NETNS_LINK
+        " --address " NETNS_SERVER_IP "/24 \\\n"
+        "          --listen " NETNS_SERVER_IP ":7000' --client 'nc -N " NETNS_SERVER_IP " 7000'\n",
     .options = pair_table,
     .option_count = sizeof(pair_table) / sizeof(pair_table[0]),
     .struct_bytes = sizeof(struct pair_options),

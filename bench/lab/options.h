@@ -19,6 +19,14 @@ struct pair_options {
     const char *client;
     uint64_t listen_wait_ns;
     uint64_t grace_ns;
+    int bare; /* enum pair_bare: which ends the kernel has no address at */
+};
+
+enum pair_bare {
+    PAIR_BARE_NONE,
+    PAIR_BARE_SERVER,
+    PAIR_BARE_CLIENT,
+    PAIR_BARE_BOTH,
 };
 
 struct demo_options {

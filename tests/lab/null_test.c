@@ -65,7 +65,7 @@ static void assert_sums(const struct ends *ends)
 static void without_loss_every_frame_that_is_awaited_arrives(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     open_ends(&ends, SLOTS, NULL);
     run(&ends, 3000);
     const struct lockstep_counts *counts = &ends.client.lockstep.counts;
@@ -81,7 +81,7 @@ static void without_loss_every_frame_that_is_awaited_arrives(void **state)
 static void frames_that_come_after_a_stall_are_late_and_do_not_multiply(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     open_ends(&ends, SLOTS, NULL);
     run(&ends, 100);
     for (uint32_t stall = 1; stall <= 3; stall++) {
@@ -106,7 +106,7 @@ static void frames_that_come_after_a_stall_are_late_and_do_not_multiply(void **s
 static void a_lost_frame_costs_its_own_connection_and_the_lockstep_stays(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     const struct link_faults faults = {.seed = 7, .loss = 0.01};
     open_ends(&ends, SLOTS, &faults);
     run(&ends, 100000);
@@ -125,7 +125,7 @@ static void a_lost_frame_costs_its_own_connection_and_the_lockstep_stays(void **
 static void what_a_full_ring_has_no_room_for_is_begun_again(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     open_ends(&ends, IN_FLIGHT / 2, NULL);
     assert_int_equal(ends.client.no_room, IN_FLIGHT / 2);
     assert_int_equal(lockstep_in_flight(&ends.client.lockstep), IN_FLIGHT / 2);
@@ -140,7 +140,7 @@ static void what_a_full_ring_has_no_room_for_is_begun_again(void **state)
 static void a_frame_that_comes_twice_breaks_the_sums(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     const struct link_faults faults = {.seed = 7, .duplication = 0.1};
     open_ends(&ends, 4 * SLOTS, &faults);
     run(&ends, 300);
@@ -154,7 +154,7 @@ static void a_frame_that_comes_twice_breaks_the_sums(void **state)
 static void a_worker_that_had_no_time_has_no_rate(void **state)
 {
     (void)state;
-    static struct ends ends;
+    struct ends ends;
     open_ends(&ends, SLOTS, NULL);
     run(&ends, 30);
     json_t *report = null_report_make("client", "packet:lab0");
