@@ -157,7 +157,7 @@ static int await_client(struct cell *cell)
 {
     uint64_t start_ns = clock_now_ns();
     uint64_t last_ns = start_ns, last_opened = 0;
-    uint64_t limit_ns = cell->spec->duration_ns + cell->spec->hold_ns +
+    uint64_t limit_ns = cell->spec->warm_up_ns + cell->spec->duration_ns + cell->spec->hold_ns +
                         2 * cell->spec->time_wait_ns + CLIENT_SLACK_NS;
     while (clock_now_ns() - start_ns < limit_ns) {
         switch (keeper_wait(cell->keeper, &cell->client.child, last_ns + NS_PER_SEC)) {
@@ -263,12 +263,10 @@ static void keep_held(struct cell_result *result, const struct memory *before,
     result->held_server_bytes = (int64_t)(held->resident_bytes - before->resident_bytes);
 }
 
-/* Waits until the connections that a run holds are all there, and reads what memory they take. */
-static int await_held(struct cell *cell, const struct memory *before)
+/* Waits while the client works. Returns 0, -ESRCH with the reason set when it ended, or -EINTR. */
+static int let_work(struct cell *cell, uint64_t until_ns)
 {
-    struct memory held;
-    uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
-    switch (keeper_wait(cell->keeper, &cell->client.child, middle_ns)) {
+    switch (keeper_wait(cell->keeper, &cell->client.child, until_ns)) {
     case WAIT_ENDED:
         fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
         return -ESRCH;
@@ -278,9 +276,37 @@ static int await_held(struct cell *cell, const struct memory *before)
     case WAIT_TIMEOUT:
         break;
     }
+    return 0;
+}
+
+/* Waits until the connections that a run holds are all there, and reads what memory they take. */
+static int await_held(struct cell *cell, const struct memory *before)
+{
+    struct memory held;
+    uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
+    int error = let_work(cell, middle_ns);
+    if (error != 0) {
+        return error;
+    }
     read_memory(cell, &held);
     keep_held(cell->result, before, &held);
     return 0;
+}
+
+/* Takes the moments at both ends of the duration that follows the warm-up. The client itself began
+ * a little later than now, so that it works at full rate until after the second. */
+static int measure_warm(struct cell *cell, struct moment *before, struct moment *after)
+{
+    uint64_t from_ns = clock_now_ns() + cell->spec->warm_up_ns;
+    int error = let_work(cell, from_ns);
+    if (error == 0) {
+        take_moment(cell, before);
+        error = let_work(cell, from_ns + cell->spec->duration_ns);
+    }
+    if (error == 0) {
+        take_moment(cell, after);
+    }
+    return error;
 }
 
 static void measure(struct cell *cell)
@@ -295,11 +321,14 @@ static void measure(struct cell *cell)
     read_memory(cell, &memory);
     memory.slabs = slabs_before; /* the listener's own are the server's too */
     take_moment(cell, &before);
-    if (start_client(cell) != 0 || (cell->spec->hold_ns > 0 && await_held(cell, &memory) != 0) ||
-        await_client(cell) != 0) {
+    bool is_warm = cell->spec->warm_up_ns > 0;
+    if (start_client(cell) != 0 || (is_warm && measure_warm(cell, &before, &after) != 0) ||
+        (cell->spec->hold_ns > 0 && await_held(cell, &memory) != 0) || await_client(cell) != 0) {
         return;
     }
-    take_moment(cell, &after);
+    if (!is_warm) {
+        take_moment(cell, &after);
+    }
     keep_difference(cell->result, &before, &after);
     count_states(cell);
     slabs_read(&slabs_after);

@@ -24,9 +24,10 @@ struct cell_spec {
     const char *closer; /* "client", "server", "both" */
     const char *close;  /* "fin", "rst", ... */
     uint64_t duration_ns;
-    uint64_t hold_ns;   /* not 0: open `in_flight` connections once, hold them so long, end */
-    uint32_t in_flight; /* 0: the load generator's default */
-    const char *rate;   /* not NULL: an open loop at this rate, instead of so many in flight */
+    uint64_t warm_up_ns; /* of load that comes before and is not measured */
+    uint64_t hold_ns;    /* not 0: open `in_flight` connections once, hold them so long, end */
+    uint32_t in_flight;  /* 0: the load generator's default */
+    const char *rate;    /* not NULL: an open loop at this rate, instead of so many in flight */
     uint64_t
         time_wait_ns; /* not 0: 2MSL of a stack at the client, which lingers until they drain */
     const char *client_cpus;

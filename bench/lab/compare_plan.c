@@ -180,6 +180,8 @@ static int add(const struct planner *planner, enum compare_row row, enum lab_kin
                  .closer = planner->closer,
                  .close = planner->close,
                  .duration_ns = (uint64_t)(compare->seconds * (double)NS_PER_SEC),
+                 /* Packets without a state have no steady one. */
+                 .warm_up_ns = row == ROW_NULL ? 0 : compare->options->warm_up_ns,
                  .in_flight = (uint32_t)compare->options->in_flight,
                  .client_cpus = compare->place.client_cpus,
                  .server_cpus = compare->place.server_cpus,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "table.h"
 
 /* Fewer TIME_WAIT than this are lost among what else comes and goes in the kernel's memory. */
@@ -19,6 +20,39 @@ static const char *const keys[MEASURE_COUNT] = {
 const char *measure_key(enum measure measure)
 {
     return keys[measure];
+}
+
+double measure_completed(const json_t *report, double from_sec, double until_sec)
+{
+    enum { COLUMN_ELAPSED = 0, COLUMN_COMPLETED = 2 };
+    const json_t *series = json_object_get(report, "series");
+    double sum = 0, covered = 0, before = 0;
+    for (size_t i = 0; i < json_array_size(series); i++) {
+        const json_t *row = json_array_get(series, i);
+        double at = json_number_value(json_array_get(row, COLUMN_ELAPSED));
+        double first = fmax(before, from_sec), last = fmin(at, until_sec);
+        if (last > first) {
+            sum += json_number_value(json_array_get(row, COLUMN_COMPLETED)) * (last - first);
+            covered += last - first;
+        }
+        before = at;
+    }
+    double wanted = until_sec - from_sec;
+    return covered >= wanted / 2 && wanted > 0 ? sum * wanted / covered : (double)NAN;
+}
+
+/* How long the TIME_WAIT of an end lasts: the kernel's mean, 60 s and half of its timer's granule
+ * at HZ 250; the stack's 2MSL as it comes. */
+static double lifetime_sec(enum lab_kind kind)
+{
+    return lab_kind_is_kernel(kind) ? 61 : 60;
+}
+
+/* Computes how many of the run's TIME_WAIT are there still at its end. */
+static double expect_left(const struct cell_spec *spec, const json_t *report, enum lab_kind kind)
+{
+    double whole_sec = (double)(spec->warm_up_ns + spec->duration_ns) / (double)NS_PER_SEC;
+    return measure_completed(report, fmax(0, whole_sec - lifetime_sec(kind)), whole_sec);
 }
 
 static void measure_cpu(double *values, const struct usage *usage, double completed)
@@ -96,6 +130,12 @@ static void measure_time_wait(double *values, const struct cell_spec *spec,
     values[MEASURE_SERVER_TIME_WAIT] = server;
     values[MEASURE_CLIENT_EXPECTED] = (double)expected.client;
     values[MEASURE_SERVER_EXPECTED] = (double)expected.server;
+    if (spec->warm_up_ns > 0 && expected.client > 0) {
+        values[MEASURE_CLIENT_EXPECTED] = expect_left(spec, result->client, spec->client);
+    }
+    if (spec->warm_up_ns > 0 && expected.server > 0) {
+        values[MEASURE_SERVER_EXPECTED] = expect_left(spec, result->client, spec->server);
+    }
     values[MEASURE_MEMORY_TIME_WAIT] = time_wait_bytes(spec, result, client, server);
 }
 
@@ -111,10 +151,18 @@ void measure_trial(struct measures *measures, const struct cell_spec *spec,
     values[MEASURE_FAILED] = table_number(result->client, "failed");
     values[MEASURE_SEGMENTS_TOLD] = table_number(result->client, "segments_per_conn");
     values[MEASURE_BUSY_BEFORE] = result->calm.known ? result->calm.busy_cpus : (double)NAN;
-    measure_cpu(values, &result->usage, completed);
-    measure_traffic(values, result, completed);
     measure_latency(values, result->client);
     measure_time_wait(values, spec, result, completed);
+    if (spec->warm_up_ns > 0) {
+        double from_sec = (double)spec->warm_up_ns / (double)NS_PER_SEC;
+        double seconds = (double)spec->duration_ns / (double)NS_PER_SEC;
+        completed = measure_completed(result->client, from_sec, from_sec + seconds);
+        values[MEASURE_COMPLETED_PER_SEC] = completed / seconds;
+        /* The two moments are a little more than the duration apart. */
+        completed *= (double)result->usage.at_ns / (double)spec->duration_ns;
+    }
+    measure_cpu(values, &result->usage, completed);
+    measure_traffic(values, result, completed);
 }
 
 double measure_held_bytes(const struct cell_spec *spec, const struct cell_result *result)

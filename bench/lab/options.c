@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "netns.h"
 #include "stats.h"
 
@@ -186,7 +187,16 @@ static const struct cli_option compare_table[] = {
      .offset = offsetof(struct compare_options, seconds),
      .metavar = "S",
      .initial = "2",
-     .help = "length of a trial, 0.1 to 50"},
+     .help = "length of a trial, or of what is measured of it, 0.1 to 50"},
+    {.name = "warm-up",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct compare_options, warm_up_ns),
+     .metavar = "TIME",
+     .initial = "0s",
+     .max = 300 * NS_PER_SEC,
+     .help =
+         "load before that, which is not measured: from 65s on it is the steady state, in which "
+         "TIME_WAIT ends as fast as it comes; 0: every trial begins on empty tables"},
     {.name = "in-flight",
      .type = CLI_COUNT,
      .offset = offsetof(struct compare_options, in_flight),
@@ -247,7 +257,8 @@ const struct cli_program compare_program = {
         "  finwait-lab compare\n"
         "  finwait-lab compare --client kernel-uring,stack-packet \\\n"
         "      --server kernel-uring,stack-packet\n"
-        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n\n"
+        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n"
+        "  finwait-lab compare --rows kernel,tuned,cell --warm-up 65s --seconds 10\n\n"
         "Exit codes: 0 every trial is valid, 2 usage, 3 a trial was invalid, 4 a row\n"
         "failed, 130 interrupted.\n",
     .options = compare_table,

@@ -44,6 +44,7 @@ struct compare_options {
     struct cli_list rows;
     uint64_t pairs;
     const char *seconds;
+    uint64_t warm_up_ns; /* 0: trials begin on empty tables */
     uint64_t in_flight;
     int layout;    /* enum place_layout */
     int reference; /* 0: kernel-uring, 1: kernel-epoll */

@@ -29,6 +29,7 @@ BAD_INPUT = (
     (("--pairs", "1001"), ("--pairs", "1001")),
     (("--seconds", "fast"), ("--seconds", "fast")),
     (("--seconds", "60"), ("--seconds", "60")),
+    (("--warm-up", "10m"), ("--warm-up", "10m")),
     (("--layout", "heap"), ("--layout", "heap", "apart")),
     (("--offloads", "on"), ("--offloads", "on", "as-is")),
     (("--reference", "stack"), ("--reference", "stack")),
@@ -109,6 +110,25 @@ def test_the_stack_stands_beside_the_kernel_at_either_end(tmp_path):
     for closer, row, segments in (("client", "cell", 7), ("client", "eager", 10), ("server", "cell", 6)):
         cell = cells[("stack-packet", "stack-packet", closer, row)]
         assert cell["segments_per_conn"]["median"] == pytest.approx(segments, abs=0.1), (closer, row)
+
+
+def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
+    path = tmp_path / "compare.json"
+    done = compare("--client", "stack-packet", "--rows", "tuned,cell,null", "--pairs", "1", "--seconds", "2",
+                   "--warm-up", "2s", "--memory-conns", "0", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "after 2.0 s of the same load: shorter than TIME_WAIT's 60 s" in done.stdout
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["warm_up_seconds"] == 2
+    for cell in document["cells"]:
+        rate = cell["completed_per_sec"]["median"]
+        assert rate > 0 and cell["failed"]["median"] == 0
+        # The link's packets of the measured part alone: as many a connection as without a warm-up.
+        assert cell["segments_per_conn"]["median"] == pytest.approx(7, rel=0.1), cell["row"]
+        if cell["row"] != "null":
+            waiting = cell["client_time_wait"]["median"]
+            assert waiting == pytest.approx(cell["client_time_wait_expected"]["median"], rel=0.05)
+            assert waiting > 1.2 * 2 * rate  # the warm-up's are among them
 
 
 def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):

@@ -157,6 +157,9 @@ static void a_tuned_kernel_acknowledges_with_data_at_both_ends_and_defers_accept
     assert_string_equal(command.argv[0], "/bin/finwait-loadgen");
     assert_words(join(&command, line, sizeof(line)), " --quickack on", "--in-flight");
     assert_words(line, " --duration 1500ms", "--hold");
+    spec.warm_up_ns = 65000000000;
+    command_client(&command, &spec, "report");
+    assert_words(join(&command, line, sizeof(line)), " --duration 66500ms", NULL);
     spec.tuning = LAB_TUNED;
     command_client(&command, &spec, "report");
     assert_words(join(&command, line, sizeof(line)), " --quickack off", NULL);

@@ -95,6 +95,19 @@ static void held_memory_is_unknown_when_a_part_of_it_is(void **state)
     json_decref(report);
 }
 
+static void a_series_gives_what_was_completed_in_a_stretch_of_it(void **state)
+{
+    (void)state;
+    json_t *report = json_loads("{\"series\": [[1, 0, 100], [2, 0, 200], [3.5, 0, 400]]}", 0, NULL);
+    assert_true(fabs(measure_completed(report, 0, 3.5) - 900) < 1e-6);
+    assert_true(fabs(measure_completed(report, 1.5, 2.5) - 300) < 1e-6);
+    assert_true(fabs(measure_completed(report, 2, 4) - 800) <
+                1e-6); /* what is missing as the rest */
+    assert_true(isnan(measure_completed(report, 3, 5)));
+    assert_true(isnan(measure_completed(NULL, 0, 1)));
+    json_decref(report);
+}
+
 static void slabs_are_the_pages_of_live_objects(void **state)
 {
     (void)state;
@@ -133,6 +146,7 @@ int main(void)
         cmocka_unit_test(a_machine_is_quiet_only_when_it_was_seen_to_be),
         cmocka_unit_test(resident_memory_is_a_figure_or_unknown_and_never_a_false_zero),
         cmocka_unit_test(held_memory_is_unknown_when_a_part_of_it_is),
+        cmocka_unit_test(a_series_gives_what_was_completed_in_a_stretch_of_it),
         cmocka_unit_test(slabs_are_the_pages_of_live_objects),
         cmocka_unit_test(a_links_traffic_is_found_by_its_whole_name),
     };
