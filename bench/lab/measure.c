@@ -100,9 +100,22 @@ static void measure_latency(double *values, const json_t *report)
     }
 }
 
-/* Computes the memory of one TIME_WAIT: of the kernel, by what its slabs grew; of a stack at the
- * client's end, by what its allocator's figure grew, the few open connections included. NaN when it
- * is not known, or too little to stand out. */
+/* Computes what a TIME_WAIT takes in a stack, by what the stack says of itself: the record and its
+ * share of the table that finds it; the few open connections' share is in it too. */
+static double stack_time_wait_bytes(const json_t *report)
+{
+    const json_t *memory = json_object_get(json_object_get(report, "counters"), "stack_memory");
+    double records = table_number(memory, "time_wait_records");
+    if (!(records >= TIME_WAIT_MIN)) {
+        return (double)NAN;
+    }
+    return (table_number(memory, "time_wait_memory_bytes") +
+            table_number(memory, "index_memory_bytes")) /
+           records;
+}
+
+/* Computes the memory of one TIME_WAIT: of the kernel, by what its slabs grew; else of a stack. NaN
+ * when it is not known, or too little to stand out. */
 static double time_wait_bytes(const struct cell_spec *spec, const struct cell_result *result,
                               double client, double server)
 {
@@ -111,11 +124,8 @@ static double time_wait_bytes(const struct cell_spec *spec, const struct cell_re
     if (result->slabs_known && in_kernel >= TIME_WAIT_MIN) {
         return (double)result->slab_bytes / in_kernel;
     }
-    if (lab_kind_is_stack(spec->client) && client >= TIME_WAIT_MIN) {
-        return table_number(result->client, "bytes_per_conn") *
-               table_number(result->client, "open_max") / client;
-    }
-    return (double)NAN;
+    double in_client = stack_time_wait_bytes(result->client);
+    return isnan(in_client) ? stack_time_wait_bytes(result->server) : in_client;
 }
 
 static void measure_time_wait(double *values, const struct cell_spec *spec,

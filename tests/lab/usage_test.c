@@ -108,6 +108,28 @@ static void a_series_gives_what_was_completed_in_a_stretch_of_it(void **state)
     json_decref(report);
 }
 
+static void a_stack_tells_what_its_time_wait_takes_at_either_end(void **state)
+{
+    (void)state;
+    json_t *stack =
+        json_loads("{\"counters\": {\"stack_memory\": {\"time_wait_records\": 10000, "
+                   "\"time_wait_memory_bytes\": 320000, \"index_memory_bytes\": 80000}}}",
+                   0, NULL);
+    struct cell_spec spec = {
+        .client = LAB_STACK_PACKET, .server = LAB_STACK_PACKET, .closer = "client", .close = "fin"};
+    struct cell_result result = {.client = stack};
+    struct measures measures;
+    measure_trial(&measures, &spec, &result);
+    assert_true(fabs(measures.values[MEASURE_MEMORY_TIME_WAIT] - 40) < 1e-9);
+    result = (struct cell_result){.server = stack};
+    measure_trial(&measures, &spec, &result);
+    assert_true(fabs(measures.values[MEASURE_MEMORY_TIME_WAIT] - 40) < 1e-9);
+    result = (struct cell_result){.client = NULL};
+    measure_trial(&measures, &spec, &result);
+    assert_true(isnan(measures.values[MEASURE_MEMORY_TIME_WAIT]));
+    json_decref(stack);
+}
+
 static void slabs_are_the_pages_of_live_objects(void **state)
 {
     (void)state;
@@ -147,6 +169,7 @@ int main(void)
         cmocka_unit_test(resident_memory_is_a_figure_or_unknown_and_never_a_false_zero),
         cmocka_unit_test(held_memory_is_unknown_when_a_part_of_it_is),
         cmocka_unit_test(a_series_gives_what_was_completed_in_a_stretch_of_it),
+        cmocka_unit_test(a_stack_tells_what_its_time_wait_takes_at_either_end),
         cmocka_unit_test(slabs_are_the_pages_of_live_objects),
         cmocka_unit_test(a_links_traffic_is_found_by_its_whole_name),
     };
