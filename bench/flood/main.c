@@ -97,14 +97,12 @@ static const struct cli_program program = {
     .name = PROGRAM,
     .summary = "sends SYNs from random sources to a server inside the lab",
     .usage = "--link KIND:NAME --target ADDR:PORT --target-mac MAC [options]",
-    .epilogue =
-        "Prints one line of JSON: of the SYNs that were made, the kernel took those sent, gave "
-        "those\n"
-        "refused back, and had not looked at those unsent; skipped ones were due and not made. It\n"
-        "refuses the machine's own network namespace, one with a\n"
-        "default route, what is no veth, and addresses that are not private. The target has to\n"
-        "have a route to the sources that ends in the lab. Needs CAP_NET_RAW.\n"
-        "Exit codes: 0 done, 2 usage, 3 refused, or the link cannot be opened.\n",
+    .epilogue = "Prints one line of JSON: of the SYNs that were made, the kernel took those sent,\n"
+                "gave those refused back, and had not looked at those unsent; skipped ones were\n"
+                "due and not made. It refuses the machine's own network namespace, one with a\n"
+                "default route, what is no veth, and addresses that are not private. The target\n"
+                "has to have a route to the sources that ends in the lab. Needs CAP_NET_RAW.\n"
+                "Exit codes: 0 done, 2 usage, 3 refused, or the link cannot be opened.\n",
     .options = table,
     .option_count = sizeof(table) / sizeof(table[0]),
     .struct_bytes = sizeof(struct flood_options),

@@ -133,8 +133,16 @@ static int command_compare(char **argv)
 static int command_timewait(char **argv)
 {
     struct timewait_options options;
+    struct failure failure;
     int code = program_parse(&timewait_program, argv, &options);
-    return code >= 0 ? code : launch(body_timewait, &options);
+    if (code >= 0) {
+        return code;
+    }
+    if (timewait_check_parts(&options, &failure) != 0) {
+        log_line(timewait_program.name, "%s", failure.text);
+        return PROGRAM_CODE_USAGE;
+    }
+    return launch(body_timewait, &options);
 }
 
 int main(int argc, char **argv)

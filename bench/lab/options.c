@@ -93,9 +93,9 @@ const struct cli_program pair_program = {
         "server's when the client's is 0.\n\nExamples:\n"
         "  finwait-lab pair --server 'nc -l 7000' --client 'nc -N " NETNS_SERVER_IP " 7000'\n"
         "  finwait-lab pair --bare server \\\n"
-        "      --server 'finwait-server --engine stack --link packet:" NETNS_LINK
-        " --address " NETNS_SERVER_IP "/24 \\\n"
-        "          --listen " NETNS_SERVER_IP ":7000' --client 'nc -N " NETNS_SERVER_IP " 7000'\n",
+        "      --server 'finwait-server --engine stack --link packet:" NETNS_LINK " \\\n"
+        "          --address " NETNS_SERVER_IP "/24 --listen " NETNS_SERVER_IP ":7000' \\\n"
+        "      --client 'nc -N " NETNS_SERVER_IP " 7000'\n",
     .options = pair_table,
     .option_count = sizeof(pair_table) / sizeof(pair_table[0]),
     .struct_bytes = sizeof(struct pair_options),
@@ -266,12 +266,31 @@ const struct cli_program compare_program = {
     .struct_bytes = sizeof(struct compare_options),
 };
 
+/* As timewait.c has them; a test compares. */
+#define TIMEWAIT_PARTS                                                                             \
+    "who-waits, restart, reuse, tw-reuse, ports, tw-buckets, old-duplicate, lost-ack, "            \
+    "stack-reuse, churn-kernel, churn-stack, churn-memory"
+
 static const struct cli_option timewait_table[] = {
     {.name = "short",
      .type = CLI_FLAG,
      .offset = offsetof(struct timewait_options, is_short),
      .section = "What is shown",
      .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 6 minutes"},
+    {.name = "parts",
+     .type = CLI_LIST,
+     .offset = offsetof(struct timewait_options, parts),
+     .metavar = "PART,...",
+     .help = "show these only: " TIMEWAIT_PARTS " (all by default)"},
+    {.name = "lifetime",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct timewait_options, lifetime_ns),
+     .metavar = "TIME",
+     .initial = "61s",
+     .min = NS_PER_SEC,
+     .max = 65 * NS_PER_SEC,
+     .help =
+         "the kernel's TIME_WAIT as churn-kernel measured it before, for churn-stack without it"},
     {.name = "rate",
      .type = CLI_RATE,
      .offset = offsetof(struct timewait_options, rate),

@@ -64,8 +64,10 @@ enum compare_offloads {
 
 struct timewait_options {
     bool is_short;
-    struct cli_rate rate; /* of the churn */
-    const char *bin_dir;  /* NULL: where finwait-lab itself is */
+    struct cli_list parts; /* each value a list with commas; none: all */
+    uint64_t lifetime_ns;  /* of the kernel's TIME_WAIT, where no part measures it */
+    struct cli_rate rate;  /* of the churn */
+    const char *bin_dir;   /* NULL: where finwait-lab itself is */
 };
 
 extern const struct cli_program run_program;

@@ -95,11 +95,11 @@ static const struct cli_program program = {
     .name = PROGRAM,
     .summary = "exchanges the segments of connections without a TCP: the ceiling of packet I/O",
     .usage = "--role server|client --link KIND:NAME [options]",
-    .epilogue =
-        "A client awaits a frame for 200 ms; then the connection has failed, and another begins.\n"
-        "In its report each frame that was awaited has arrived, is late (it came after that), is\n"
-        "lost, or is in flight at the end; sums_hold tells whether they add up.\n\n"
-        "Needs CAP_NET_RAW. Exit codes: 0 done, 2 usage, 3 the link cannot be opened.\n",
+    .epilogue = "A client awaits a frame for 200 ms; then the connection has failed, and another\n"
+                "begins. In its report each frame that was awaited has arrived, is late (it came\n"
+                "after that), is lost, or is in flight at the end; sums_hold tells whether they\n"
+                "add up.\n\n"
+                "Needs CAP_NET_RAW. Exit codes: 0 done, 2 usage, 3 the link cannot be opened.\n",
     .options = table,
     .option_count = sizeof(table) / sizeof(table[0]),
     .struct_bytes = sizeof(struct null_options),
