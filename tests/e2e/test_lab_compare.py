@@ -134,7 +134,7 @@ def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
 def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):
     release_program("finwait-server")  # sanitized programs do not know their own memory
     path = tmp_path / "compare.json"
-    done = compare("--rows", "kernel", "--pairs", "1", "--seconds", "0.3", "--memory-conns", "2000",
+    done = compare("--rows", "kernel,cell", "--pairs", "1", "--seconds", "0.3", "--memory-conns", "2000",
                    "--offloads", "off", "--json", str(path), binary=release_program)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -142,6 +142,8 @@ def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):
     if Path("/proc/slabinfo").exists() and os.access("/proc/slabinfo", os.R_OK):
         held = document["cells"][0]["memory_bytes_per_conn"]["median"]
         assert 5000 < held < 20000, held  # FACTS: some 8 kB in the kernel, and the programs' own
+    stack = document["cells"][1]["memory_bytes_per_conn"]["median"]
+    assert stack is not None and 200 < stack < 20000, (stack, done.stdout)
 
 
 def test_a_row_whose_program_fails_says_so_and_the_others_stand(tmp_path):
