@@ -267,7 +267,7 @@ static bool run_memory(struct compare *compare, struct keeper *keeper, struct co
     spec.hold_ns = HOLD_NS;
     spec.warm_up_ns = 0;
     spec.closer = "client"; /* who will close is nothing to an open connection */
-    spec.close = "rst"; /* TIME_WAIT would be in a stack's memory beside them */
+    spec.close = "rst";     /* TIME_WAIT would be in a stack's memory beside them */
     run_cell(compare, keeper, &spec, &result);
     if (result.outcome == CELL_DONE) {
         contender->held_bytes = measure_held_bytes(&spec, &result);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/addr.h"
+#include "base/assert.h"
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -171,6 +172,7 @@ static int read_config(struct null_config *config, struct null_run *run,
 static int open_workers(struct null_run *run, const struct null_options *options,
                         const struct null_config *shared, struct failure *failure)
 {
+    ASSERT(shared->workers > 0);
     uint32_t each = (uint32_t)options->in_flight / shared->workers;
     uint32_t more = (uint32_t)options->in_flight % shared->workers;
     for (run->count = 0; run->count < shared->workers; run->count++) {
