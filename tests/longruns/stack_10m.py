@@ -14,8 +14,9 @@ TIME_WAIT = "1s"
 REUSE_AFTER = "2s"  # its default is made for the kernel's TIME_WAIT: 4-tuples would run out
 GIVEN_BACK = ("live_records", "half_open_records", "time_wait_records", "index_entries", "timers_armed",
               "buffer_bytes")
-SAMPLES = 10  # the first is taken when TIME_WAIT has been full for long
-COUNT_MIN = 2 * MILLION  # with fewer it is not full at the first sample
+SAMPLES = 10
+SETTLED = MILLION  # by then the client's plan and allocator have what the rate takes; seen: still growing at 0.2
+COUNT_MIN = 4 * MILLION  # with fewer there is little left to grow in
 # The allocator's own, and bursts within a tenth. Over 8 million connections a leak of one byte each would
 # be 7800.
 GROWTH_MAX_KIB = 2048
@@ -68,13 +69,15 @@ def churn(checks, stage, total):
                 f"{result['completed_per_sec']:.0f}/s")
     checks.that(len(samples) == SAMPLES - 1, f"memory was read {len(samples)} times, each "
                                              f"{total // SAMPLES} connections")
-    rates = rates_of(samples)
+    settled = next((i for i, entry in enumerate(samples) if entry[0] >= SETTLED), len(samples) - 1)
+    rates, samples = rates_of(samples)[settled:], samples[settled:]
+    checks.that(len(samples) >= SAMPLES // 2, f"{len(samples)} of them after {SETTLED} connections")
     faster = max(rates) - rates[0]
     allowed = GROWTH_MAX_KIB + faster * BYTES_PER_RATE / 1024
     for who, kib in zip(("server", "client"), list(zip(*samples))[2:]):
         growth = kib[-1] - kib[0]
-        checks.that(growth <= allowed, f"{who}: {kib[0]} KiB after a tenth, {kib[-1]} KiB after nine: "
-                                       f"{growth:+d} KiB, at most {allowed:.0f} where the rate rose by "
+        checks.that(growth <= allowed, f"{who}: {kib[0]} KiB after {samples[0][0]}, {kib[-1]} KiB after "
+                                       f"{samples[-1][0]}: {growth:+d} KiB, at most {allowed:.0f} where the rate rose by "
                                        f"{faster:.0f}/s")
     for who, report in (("server", served), ("client", result)):
         held = report["counters"]["stack_memory"]
