@@ -36,15 +36,18 @@ LEVELS = {
 # Folders that stand beside the levels, and all that each may include beside itself.
 BESIDE = {
     # The lab shows with two hosts of the stack in memory why TIME_WAIT exists.
-    "bench/lab": ["common/base", "common/tcpstat", "common/report", "common/stack"],
+    "bench/lab": ["common/base", "common/tcpstat", "common/report", "common/stack",
+                  "bench/program"],
+    "bench/program": ["common/base"],
     "bench/micro": [folder for folder, level in LEVELS.items() if level < 5],
     # The floor shares nothing that it measures: of finwait only clock, options and the like.
     "bench/floor": ["common/base"],
     "bench/crowd": ["common/base", "common/tcpstat"],
     # The null stack is what stands below a TCP, and no TCP.
-    "bench/null": ["common/base", "common/wire", "common/link", "common/report"],
+    "bench/null": ["common/base", "common/wire", "common/link", "common/report",
+                   "bench/program"],
     # The flood is canned segments, and no TCP.
-    "bench/flood": ["common/base", "common/wire", "common/link"],
+    "bench/flood": ["common/base", "common/wire", "common/link", "bench/program"],
     "tests": list(LEVELS) + ["bench/lab", "bench/floor", "bench/micro", "bench/null", "bench/flood"],
 }
 FILE_LINES_MAX = 600

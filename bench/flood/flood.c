@@ -9,12 +9,16 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "bench/program/program.h"
 
 /* A sleep of this length ends on time, and leaves the CPU to others on a machine that has few. */
 #define TICK_NS (250 * NS_PER_US)
 
 /* What a stall made late is sent later, up to so much; else it is skipped: a flood is steady. */
 #define LATE_MAX_NS (20 * NS_PER_MS)
+
+/* How long what is queued may take to leave at the end. */
+#define LEAVE_MAX_NS (50 * NS_PER_MS)
 
 #define PORT_FIRST 1024u
 
@@ -23,14 +27,11 @@ struct flood {
     struct link *link;
     struct rng rng;
     struct wire_ether ether;
+    uint32_t frame_bytes; /* of every one: all have the same options */
+    uint64_t queued;
+    uint64_t left; /* of these, when the link last had nothing queued any more */
     struct flood_result result;
 };
-
-static uint32_t host_order(const struct ip_addr *ip)
-{
-    return (uint32_t)ip->bytes[0] << 24 | (uint32_t)ip->bytes[1] << 16 |
-           (uint32_t)ip->bytes[2] << 8 | ip->bytes[3];
-}
 
 /* Writes one SYN and returns its length. */
 static uint32_t write_syn(struct flood *flood, uint8_t *frame)
@@ -38,8 +39,8 @@ static uint32_t write_syn(struct flood *flood, uint8_t *frame)
     const struct flood_config *config = flood->config;
     uint64_t index = rng_below(&flood->rng, ip_range_count(&config->sources));
     uint64_t dice = rng_next(&flood->rng);
-    struct wire_ipv4 ip = {.source = host_order(&config->sources.first) + (uint32_t)index,
-                           .target = host_order(&config->target.ip),
+    struct wire_ipv4 ip = {.source = program_ipv4(&config->sources.first) + (uint32_t)index,
+                           .target = program_ipv4(&config->target.ip),
                            .protocol = WIRE_PROTO_TCP,
                            .ttl = 64,
                            .dont_fragment = true};
@@ -60,7 +61,15 @@ static uint32_t write_syn(struct flood *flood, uint8_t *frame)
     return WIRE_ETHER_BYTES + wire_tcp_emit(frame + WIRE_ETHER_BYTES, &ip, &tcp, NULL);
 }
 
-/* Sends up to so many; returns how many there was room for. */
+/* Has what is queued leave. Returns false when something stays. */
+static bool flush(struct flood *flood, uint64_t now_ns)
+{
+    bool all = link_flush(flood->link, now_ns) == 0;
+    flood->left = all ? flood->queued : flood->left;
+    return all;
+}
+
+/* Queues up to so many and has them leave; returns how many there was room for. */
 static uint64_t send_burst(struct flood *flood, uint64_t wanted, uint64_t now_ns)
 {
     struct link_slot slots[LINK_BATCH_MAX];
@@ -71,9 +80,11 @@ static uint64_t send_burst(struct flood *flood, uint64_t wanted, uint64_t now_ns
             link_reserve(flood->link, slots, left < LINK_BATCH_MAX ? (size_t)left : LINK_BATCH_MAX);
         for (size_t i = 0; i < room; i++) {
             slots[i].bytes = write_syn(flood, slots[i].data);
+            flood->frame_bytes = slots[i].bytes;
         }
         link_send(flood->link, now_ns, slots, room);
-        link_flush(flood->link, now_ns);
+        flood->queued += room;
+        flush(flood, now_ns);
         sent += room;
         if (room == 0) {
             break;
@@ -103,7 +114,7 @@ static void turn(struct flood *flood, uint64_t start_ns, uint64_t now_ns)
 {
     struct flood_result *result = &flood->result;
     uint64_t elapsed_ns = now_ns - start_ns;
-    uint64_t done = result->sent + result->skipped;
+    uint64_t done = flood->queued + result->skipped;
     uint64_t oldest =
         elapsed_ns > LATE_MAX_NS ? due_after(flood->config, elapsed_ns - LATE_MAX_NS) : 0;
     if (oldest > done) {
@@ -111,7 +122,31 @@ static void turn(struct flood *flood, uint64_t start_ns, uint64_t now_ns)
         done = oldest;
     }
     uint64_t due = due_after(flood->config, elapsed_ns);
-    result->sent += due > done ? send_burst(flood, due - done, now_ns) : 0;
+    if (due > done) {
+        send_burst(flood, due - done, now_ns);
+    } else {
+        flush(flood, now_ns);
+    }
+}
+
+/* Waits for what is queued to leave, and finds what became of all that was. The link counts what it
+ * was refused, in bytes, and what was dropped behind it, in frames. */
+static void settle(struct flood *flood)
+{
+    struct flood_result *result = &flood->result;
+    uint64_t now_ns = clock_now_ns(), deadline_ns = now_ns + LEAVE_MAX_NS;
+    while (!flush(flood, now_ns) && now_ns < deadline_ns) {
+        sleep_until(now_ns + TICK_NS);
+        now_ns = clock_now_ns();
+    }
+    const uint64_t *counters = link_counters(flood->link).values;
+    result->unsent = flood->queued - flood->left;
+    result->refused = counters[LINK_COUNTER_transmit_dropped];
+    if (flood->frame_bytes > 0) {
+        result->refused += counters[LINK_COUNTER_transmit_refused_bytes] / flood->frame_bytes;
+    }
+    result->refused = result->refused < flood->left ? result->refused : flood->left;
+    result->sent = flood->left - result->refused;
 }
 
 struct flood_result flood_run(const struct flood_config *config, struct link *link,
@@ -125,13 +160,13 @@ struct flood_result flood_run(const struct flood_config *config, struct link *li
     uint64_t start_ns = clock_now_ns(), now_ns = start_ns;
     while (!*stop && now_ns - start_ns < config->duration_ns) {
         turn(&flood, start_ns, now_ns);
-        if (config->count_max != 0 &&
-            flood.result.sent + flood.result.skipped >= config->count_max) {
+        if (config->count_max != 0 && flood.queued + flood.result.skipped >= config->count_max) {
             break;
         }
         sleep_until(now_ns + TICK_NS);
         now_ns = clock_now_ns();
     }
     flood.result.elapsed_ns = clock_now_ns() - start_ns;
+    settle(&flood);
     return flood.result;
 }

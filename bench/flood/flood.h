@@ -24,8 +24,10 @@ struct flood_config {
 };
 
 struct flood_result {
-    uint64_t sent;
-    uint64_t skipped; /* due while the ring was full, or too long ago: never sent */
+    uint64_t sent;    /* the kernel took them */
+    uint64_t refused; /* it did not take them, or dropped them at once */
+    uint64_t unsent;  /* queued, and at the end perhaps still there: the link was down or full */
+    uint64_t skipped; /* due while the ring was full, or too long ago: never made */
     uint64_t elapsed_ns;
 };
 

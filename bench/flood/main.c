@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/ether.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +14,9 @@
 #include "base/log.h"
 #include "bench/flood/flood.h"
 #include "bench/flood/guard.h"
+#include "bench/program/program.h"
 
 #define PROGRAM "finwait-flood"
-#define CODE_USAGE 2
 #define CODE_CANNOT 3
 
 /* Its link has to receive something: ARP, and packets to an address that is nobody's (RFC 5737). */
@@ -35,8 +34,6 @@ struct flood_options {
     uint64_t seed;
     const char *cpu;
 };
-
-static volatile sig_atomic_t stop_asked;
 
 static const struct cli_option table[] = {
     {.name = "link",
@@ -100,21 +97,16 @@ static const struct cli_program program = {
     .name = PROGRAM,
     .summary = "sends SYNs from random sources to a server inside the lab",
     .usage = "--link KIND:NAME --target ADDR:PORT --target-mac MAC [options]",
-    .epilogue =
-        "Prints one line of JSON. It refuses the machine's own network namespace, one with a\n"
-        "default route, what is no veth, and addresses that are not private. The target has to\n"
-        "have a route to the sources that ends in the lab. Needs CAP_NET_RAW.\n"
-        "Exit codes: 0 done, 2 usage, 3 refused, or the link cannot be opened.\n",
+    .epilogue = "Prints one line of JSON: of the SYNs that were made, the kernel took those sent,\n"
+                "gave those refused back, and had not looked at those unsent; skipped ones were\n"
+                "due and not made. It refuses the machine's own network namespace, one with a\n"
+                "default route, what is no veth, and addresses that are not private. The target\n"
+                "has to have a route to the sources that ends in the lab. Needs CAP_NET_RAW.\n"
+                "Exit codes: 0 done, 2 usage, 3 refused, or the link cannot be opened.\n",
     .options = table,
     .option_count = sizeof(table) / sizeof(table[0]),
     .struct_bytes = sizeof(struct flood_options),
 };
-
-static void on_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
 
 static int check_given(const struct flood_options *options, struct failure *failure)
 {
@@ -177,10 +169,10 @@ static int pin(const struct flood_options *options, struct failure *failure)
     if (cpu_list_parse(&cpus, options->cpu, &why) != 0) {
         return name_option("--cpu", &why, failure);
     }
-    int error = cpus.count == 1 ? cpu_pin_self(cpus.cpus[0]) : -EINVAL;
-    return error == 0 ? 0
-                      : failure_set(failure, -error, "--cpu %s: not one CPU that we may use",
-                                    options->cpu);
+    if (cpus.count != 1) {
+        return failure_set(failure, EINVAL, "--cpu %s: name one CPU", options->cpu);
+    }
+    return program_pin(cpus.cpus[0], &why) == 0 ? 0 : name_option("--cpu", &why, failure);
 }
 
 /* Opens the link, gives up the right to, and floods. */
@@ -191,11 +183,13 @@ static int run(const struct flood_config *config, struct link_config *link_confi
     int error = link_open(&link, link_config, failure);
     error = error != 0 ? error : link_drop_rights(failure);
     if (error == 0) {
-        struct flood_result result = flood_run(config, link, &stop_asked);
+        struct flood_result result = flood_run(config, link, program_stop_flag());
         double seconds = (double)result.elapsed_ns / (double)NS_PER_SEC;
         printf("{\"program\": \"" PROGRAM "\", \"sent\": %" PRIu64 ", \"skipped\": %" PRIu64
+               ", \"refused\": %" PRIu64 ", \"unsent\": %" PRIu64
                ", \"seconds\": %.3f, \"sent_per_sec\": %.1f}\n",
-               result.sent, result.skipped, seconds, (double)result.sent / seconds);
+               result.sent, result.skipped, result.refused, result.unsent, seconds,
+               seconds > 0 ? (double)result.sent / seconds : 0);
     }
     link_destroy(link);
     return error;
@@ -213,7 +207,7 @@ static int flood(const struct flood_options *options)
         link_parse(options->link, &link.kind, &link.interface, &failure) != 0 ||
         read_config(&config, options, &failure) != 0 || pin(options, &failure) != 0) {
         log_line(PROGRAM, "%s", failure.text);
-        return CODE_USAGE;
+        return PROGRAM_CODE_USAGE;
     }
     if (guard_check_addresses(&config.target, &config.sources, &failure) != 0 ||
         guard_check_place(link.interface, &failure) != 0 || run(&config, &link, &failure) != 0) {
@@ -226,26 +220,7 @@ static int flood(const struct flood_options *options)
 int main(int argc, char **argv)
 {
     struct flood_options options;
-    struct failure failure;
     (void)argc;
-    switch (cli_parse(&program, argv, &options, NULL, &failure)) {
-    case CLI_RUN:
-        break;
-    case CLI_HELP:
-        cli_print_help(&program, stdout);
-        return 0;
-    case CLI_VERSION:
-        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
-        return 0;
-    case CLI_MAN:
-        cli_print_man(&program, stdout);
-        return 0;
-    case CLI_BAD:
-        log_line(PROGRAM, "%s", failure.text);
-        return CODE_USAGE;
-    }
-    struct sigaction stop = {.sa_handler = on_stop};
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    return flood(&options);
+    int code = program_parse(&program, argv, &options);
+    return code >= 0 ? code : flood(&options);
 }

@@ -157,7 +157,7 @@ static int await_client(struct cell *cell)
 {
     uint64_t start_ns = clock_now_ns();
     uint64_t last_ns = start_ns, last_opened = 0;
-    uint64_t limit_ns = cell->spec->duration_ns + cell->spec->hold_ns +
+    uint64_t limit_ns = cell->spec->warm_up_ns + cell->spec->duration_ns + cell->spec->hold_ns +
                         2 * cell->spec->time_wait_ns + CLIENT_SLACK_NS;
     while (clock_now_ns() - start_ns < limit_ns) {
         switch (keeper_wait(cell->keeper, &cell->client.child, last_ns + NS_PER_SEC)) {
@@ -240,12 +240,33 @@ static void keep_difference(struct cell_result *result, const struct moment *bef
     };
 }
 
-/* Waits until the connections that a run holds are all there, and reads what memory they take. */
-static int await_held(struct cell *cell, const struct slabs *before, uint64_t resident_before)
+/* Memory before connections were opened, or while they are held. */
+struct memory {
+    struct slabs slabs;
+    bool resident_known;
+    uint64_t resident_bytes; /* of the server */
+};
+
+static void read_memory(const struct cell *cell, struct memory *memory)
 {
-    struct slabs held;
-    uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
-    switch (keeper_wait(cell->keeper, &cell->client.child, middle_ns)) {
+    *memory = (struct memory){.resident_known = false};
+    slabs_read(&memory->slabs);
+    memory->resident_known = usage_resident_bytes(cell->server.child.pid, &memory->resident_bytes);
+}
+
+static void keep_held(struct cell_result *result, const struct memory *before,
+                      const struct memory *held)
+{
+    result->held_slabs_known = before->slabs.known && held->slabs.known;
+    result->held_slab_bytes = (int64_t)(held->slabs.bytes - before->slabs.bytes);
+    result->held_server_known = before->resident_known && held->resident_known;
+    result->held_server_bytes = (int64_t)(held->resident_bytes - before->resident_bytes);
+}
+
+/* Waits while the client works. Returns 0, -ESRCH with the reason set when it ended, or -EINTR. */
+static int let_work(struct cell *cell, uint64_t until_ns)
+{
+    switch (keeper_wait(cell->keeper, &cell->client.child, until_ns)) {
     case WAIT_ENDED:
         fail_by_output(cell, command_client_program(cell->spec->client), &cell->client);
         return -ESRCH;
@@ -255,29 +276,59 @@ static int await_held(struct cell *cell, const struct slabs *before, uint64_t re
     case WAIT_TIMEOUT:
         break;
     }
-    slabs_read(&held);
-    cell->result->held_slab_bytes = (int64_t)(held.bytes - before->bytes);
-    cell->result->held_server_bytes =
-        (int64_t)(usage_resident_bytes(cell->server.child.pid) - resident_before);
     return 0;
+}
+
+/* Waits until the connections that a run holds are all there, and reads what memory they take. */
+static int await_held(struct cell *cell, const struct memory *before)
+{
+    struct memory held;
+    uint64_t middle_ns = clock_now_ns() + cell->spec->hold_ns / 2;
+    int error = let_work(cell, middle_ns);
+    if (error != 0) {
+        return error;
+    }
+    read_memory(cell, &held);
+    keep_held(cell->result, before, &held);
+    return 0;
+}
+
+/* Takes the moments at both ends of the duration that follows the warm-up. The client itself began
+ * a little later than now, so that it works at full rate until after the second. */
+static int measure_warm(struct cell *cell, struct moment *before, struct moment *after)
+{
+    uint64_t from_ns = clock_now_ns() + cell->spec->warm_up_ns;
+    int error = let_work(cell, from_ns);
+    if (error == 0) {
+        take_moment(cell, before);
+        error = let_work(cell, from_ns + cell->spec->duration_ns);
+    }
+    if (error == 0) {
+        take_moment(cell, after);
+    }
+    return error;
 }
 
 static void measure(struct cell *cell)
 {
     struct slabs slabs_before, slabs_after;
+    struct memory memory;
     struct moment before, after;
     slabs_read(&slabs_before);
     if (start_server(cell) != 0 || await_server(cell) != 0) {
         return;
     }
-    uint64_t resident = usage_resident_bytes(cell->server.child.pid);
+    read_memory(cell, &memory);
+    memory.slabs = slabs_before; /* the listener's own are the server's too */
     take_moment(cell, &before);
-    if (start_client(cell) != 0 ||
-        (cell->spec->hold_ns > 0 && await_held(cell, &slabs_before, resident) != 0) ||
-        await_client(cell) != 0) {
+    bool is_warm = cell->spec->warm_up_ns > 0;
+    if (start_client(cell) != 0 || (is_warm && measure_warm(cell, &before, &after) != 0) ||
+        (cell->spec->hold_ns > 0 && await_held(cell, &memory) != 0) || await_client(cell) != 0) {
         return;
     }
-    take_moment(cell, &after);
+    if (!is_warm) {
+        take_moment(cell, &after);
+    }
     keep_difference(cell->result, &before, &after);
     count_states(cell);
     slabs_read(&slabs_after);

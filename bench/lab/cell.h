@@ -24,9 +24,10 @@ struct cell_spec {
     const char *closer; /* "client", "server", "both" */
     const char *close;  /* "fin", "rst", ... */
     uint64_t duration_ns;
-    uint64_t hold_ns;   /* not 0: open `in_flight` connections once, hold them so long, end */
-    uint32_t in_flight; /* 0: the load generator's default */
-    const char *rate;   /* not NULL: an open loop at this rate, instead of so many in flight */
+    uint64_t warm_up_ns; /* of load that comes before and is not measured */
+    uint64_t hold_ns;    /* not 0: open `in_flight` connections once, hold them so long, end */
+    uint32_t in_flight;  /* 0: the load generator's default */
+    const char *rate;    /* not NULL: an open loop at this rate, instead of so many in flight */
     uint64_t
         time_wait_ns; /* not 0: 2MSL of a stack at the client, which lingers until they drain */
     const char *client_cpus;
@@ -50,11 +51,14 @@ struct cell_result {
     bool counted;                 /* the states below were counted */
     uint64_t client_time_wait;
     uint64_t server_time_wait;
-    struct usage usage;              /* of the machine, while the load generator lived */
+    struct calm calm;   /* of the machine, before the cell, where that was waited for */
+    struct usage usage; /* of the machine, while the load generator lived */
     struct observer_traffic traffic; /* over the client's end of the link, in the same time */
     bool slabs_known;
-    int64_t slab_bytes;        /* kernel memory more than before, after the run */
-    int64_t held_slab_bytes;   /* kernel memory more than before, while connections were held */
+    int64_t slab_bytes; /* kernel memory more than before, after the run */
+    bool held_slabs_known;
+    int64_t held_slab_bytes; /* kernel memory more than before, while connections were held */
+    bool held_server_known;
     int64_t held_server_bytes; /* the server's own memory more than before, at that time */
 };
 

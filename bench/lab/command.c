@@ -134,7 +134,7 @@ void command_client(struct command *command, const struct cell_spec *spec, const
         add(command, "%" PRIu64 "ms", spec->hold_ns / NS_PER_MS);
     } else {
         add(command, "--duration");
-        add(command, "%" PRIu64 "ms", spec->duration_ns / NS_PER_MS);
+        add(command, "%" PRIu64 "ms", (spec->warm_up_ns + spec->duration_ns) / NS_PER_MS);
     }
     if (spec->rate != NULL) {
         add_option(command, "--rate", spec->rate);

@@ -23,6 +23,9 @@
 #define COMPARE_NOTES_MAX 8u
 #define COMPARE_NOTE_MAX 96u
 
+/* From here on a warm-up is longer than any TIME_WAIT: 60 s, and a timer's granule. */
+#define COMPARE_STEADY_NS (65 * UINT64_C(1000000000))
+
 /* What a contender is there for. */
 enum compare_row {
     ROW_KERNEL, /* as it comes: the first ratio is to this */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "compare.h"
 #include "report/file.h"
 
@@ -93,9 +94,10 @@ static json_t *document(const struct compare *compare)
 {
     const struct compare_options *options = compare->options;
     return json_pack(
-        "{s:s, s:s, s:b, s:I, s:f, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:O?, s:O?, s:o}",
+        "{s:s, s:s, s:b, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:O?, s:O?, s:o}",
         "schema", SCHEMA, "version", FINWAIT_VERSION, "interrupted", compare->interrupted, "pairs",
-        (json_int_t)options->pairs, "seconds", compare->seconds, "seed", (json_int_t)options->seed,
+        (json_int_t)options->pairs, "seconds", compare->seconds, "warm_up_seconds",
+        (double)options->warm_up_ns / (double)NS_PER_SEC, "seed", (json_int_t)options->seed,
         "layout", options->layout == PLACE_APART ? "apart" : "pair", "client_cpus",
         compare->place.client_cpus, "server_cpus", compare->place.server_cpus, "in_flight",
         (json_int_t)options->in_flight, "payload_bytes", (json_int_t)64, "memory_conns",

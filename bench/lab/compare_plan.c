@@ -180,6 +180,8 @@ static int add(const struct planner *planner, enum compare_row row, enum lab_kin
                  .closer = planner->closer,
                  .close = planner->close,
                  .duration_ns = (uint64_t)(compare->seconds * (double)NS_PER_SEC),
+                 /* Packets without a state have no steady one. */
+                 .warm_up_ns = row == ROW_NULL ? 0 : compare->options->warm_up_ns,
                  .in_flight = (uint32_t)compare->options->in_flight,
                  .client_cpus = compare->place.client_cpus,
                  .server_cpus = compare->place.server_cpus,
@@ -198,16 +200,18 @@ static void add_cell(const struct planner *planner, enum lab_kind client, enum l
     }
 }
 
+/* Tells whether a cell is wanted that has this stack at both ends, whether its row is or not. */
+static bool wants_pair(const struct choices *choices, enum lab_kind kind)
+{
+    return has_choice(&choices->clients, (int)kind) &&
+           (choices->servers.count == 0 || has_choice(&choices->servers, (int)kind));
+}
+
 /* The null stack is there once for each link that a cell's client and server share. */
 static void add_nulls(const struct planner *planner)
 {
-    struct compare_group *group = planner->group;
-    bool packet = false, xdp = false;
-    for (uint32_t i = 0; i < group->count; i++) {
-        const struct cell_spec *spec = &group->contenders[i].spec;
-        packet = packet || (spec->client == LAB_STACK_PACKET && spec->server == LAB_STACK_PACKET);
-        xdp = xdp || (spec->client == LAB_STACK_XDP && spec->server == LAB_STACK_XDP);
-    }
+    bool packet = wants_pair(planner->choices, LAB_STACK_PACKET);
+    bool xdp = wants_pair(planner->choices, LAB_STACK_XDP);
     if (packet) {
         add(planner, ROW_NULL, LAB_NULL_PACKET, LAB_NULL_PACKET, LAB_AS_IT_COMES);
     }

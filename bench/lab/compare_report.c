@@ -229,6 +229,8 @@ static void print_legend(const struct compare *compare, FILE *out)
             "CPU: of the whole machine while the client lived, +- one standard error of the "
             "kernel's sampling; an engine\nthat spins is always busy. Bytes a conn: of memory, "
             "both ends, while held open; a TW: with its port's records.\n"
+            "After a warm-up rates and costs are of what was measured, times and failures of the "
+            "whole trial.\nA figure that is \"-\" is not known.\n"
             "Alike in all rows: NODELAY, offloads (%s).\nThe kernel's congestion control: %s; its "
 
             "minimum RTO of 200 ms and initial window of 10 are the stack's too.\n",

@@ -146,7 +146,8 @@ static _Noreturn void execute(const struct child_spec *spec, const struct keeper
         (spec->own_group && setpgid(0, 0) != 0) ||
         (spec->inherited_fd >= 0 && fcntl(spec->inherited_fd, F_SETFD, 0) != 0) ||
         (spec->output_fd >= 0 &&
-         (dup2(spec->output_fd, STDOUT_FILENO) < 0 || dup2(spec->output_fd, STDERR_FILENO) < 0))) {
+         (dup2(spec->output_fd, STDOUT_FILENO) < 0 || dup2(spec->output_fd, STDERR_FILENO) < 0)) ||
+        (spec->error_fd > 0 && dup2(spec->error_fd, STDERR_FILENO) < 0)) {
         error = errno;
     }
     if (error == 0) {

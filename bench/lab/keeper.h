@@ -42,6 +42,7 @@ struct child_spec {
     const char *const *argv; /* NULL-ended; argv[0] is looked up in PATH */
     int netns_fd;            /* -1: the keeper's own */
     int output_fd;           /* where stdout and stderr go; -1: the keeper's own */
+    int error_fd;            /* where stderr goes instead; 0 or -1: nowhere else */
     int inherited_fd;        /* a descriptor that is handed down besides; -1: none */
     bool own_group;          /* the terminal's Ctrl-C does not reach it; the keeper decides */
 };

@@ -7,6 +7,7 @@
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "bench/program/program.h"
 #include "compare.h"
 #include "demo.h"
 #include "keeper.h"
@@ -15,7 +16,6 @@
 #include "timewait.h"
 
 #define PROGRAM "finwait-lab"
-#define CODE_USAGE 2
 
 static int body_run(struct keeper *keeper, const void *options)
 {
@@ -66,29 +66,6 @@ static char **split_command(char **argv)
     return argv;
 }
 
-/* Parses a command's options. Returns -1 to go on, else the exit code. */
-static int parse(const struct cli_program *program, char **argv, void *options)
-{
-    struct failure failure;
-    switch (cli_parse(program, argv, options, NULL, &failure)) {
-    case CLI_RUN:
-        return -1;
-    case CLI_HELP:
-        cli_print_help(program, stdout);
-        return 0;
-    case CLI_VERSION:
-        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
-        return 0;
-    case CLI_MAN:
-        cli_print_man(program, stdout);
-        return 0;
-    case CLI_BAD:
-        break;
-    }
-    log_line(program->name, "%s", failure.text);
-    return CODE_USAGE;
-}
-
 static int launch(int (*body)(struct keeper *keeper, const void *options), const void *options)
 {
     struct failure failure;
@@ -104,13 +81,13 @@ static int command_run(char **argv)
 {
     char **command = split_command(argv);
     struct run_options options;
-    int code = parse(&run_program, argv, &options);
+    int code = program_parse(&run_program, argv, &options);
     if (code >= 0) {
         return code;
     }
     if (command[0] == NULL) {
         log_line(run_program.name, "no command; put it after --, as in finwait-lab run -- ss -s");
-        return CODE_USAGE;
+        return PROGRAM_CODE_USAGE;
     }
     options.command = command;
     return launch(body_run, &options);
@@ -119,14 +96,14 @@ static int command_run(char **argv)
 static int command_pair(char **argv)
 {
     struct pair_options options;
-    int code = parse(&pair_program, argv, &options);
+    int code = program_parse(&pair_program, argv, &options);
     if (code >= 0) {
         return code;
     }
     if (options.server == NULL || options.client == NULL) {
         log_line(pair_program.name, "--%s is missing; name a shell command",
                  options.server == NULL ? "server" : "client");
-        return CODE_USAGE;
+        return PROGRAM_CODE_USAGE;
     }
     return launch(body_pair, &options);
 }
@@ -134,7 +111,7 @@ static int command_pair(char **argv)
 static int command_demo(char **argv)
 {
     struct demo_options options;
-    int code = parse(&demo_program, argv, &options);
+    int code = program_parse(&demo_program, argv, &options);
     return code >= 0 ? code : launch(body_demo, &options);
 }
 
@@ -142,13 +119,13 @@ static int command_compare(char **argv)
 {
     struct compare_options options;
     struct failure failure;
-    int code = parse(&compare_program, argv, &options);
+    int code = program_parse(&compare_program, argv, &options);
     if (code >= 0) {
         return code;
     }
     if (compare_check(&options, &failure) != 0) {
         log_line(compare_program.name, "%s", failure.text);
-        return CODE_USAGE;
+        return PROGRAM_CODE_USAGE;
     }
     return launch(body_compare, &options);
 }
@@ -156,8 +133,16 @@ static int command_compare(char **argv)
 static int command_timewait(char **argv)
 {
     struct timewait_options options;
-    int code = parse(&timewait_program, argv, &options);
-    return code >= 0 ? code : launch(body_timewait, &options);
+    struct failure failure;
+    int code = program_parse(&timewait_program, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    if (timewait_check_parts(&options, &failure) != 0) {
+        log_line(timewait_program.name, "%s", failure.text);
+        return PROGRAM_CODE_USAGE;
+    }
+    return launch(body_timewait, &options);
 }
 
 int main(int argc, char **argv)
@@ -188,5 +173,5 @@ int main(int argc, char **argv)
     }
     log_line(PROGRAM, "unknown command \"%s\"; use demo, compare, timewait, run, pair or --help",
              command);
-    return CODE_USAGE;
+    return PROGRAM_CODE_USAGE;
 }

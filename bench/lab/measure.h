@@ -20,6 +20,10 @@ struct measures {
 /* The measure's key in reports. */
 const char *measure_key(enum measure measure);
 
+/* Sums the connections that a load generator's series says were completed in a stretch of a run, in
+ * seconds; NaN when the series covers less than half of it. */
+double measure_completed(const json_t *report, double from_sec, double until_sec);
+
 /* Computes what one trial measured. Requires both reports. */
 void measure_trial(struct measures *measures, const struct cell_spec *spec,
                    const struct cell_result *result);

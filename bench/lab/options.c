@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "netns.h"
 #include "stats.h"
 
@@ -44,6 +45,8 @@ const struct cli_program run_program = {
     .struct_bytes = sizeof(struct run_options),
 };
 
+static const char *const bare_choices[] = {"none", "server", "client", "both", NULL};
+
 static const struct cli_option pair_table[] = {
     {.name = "server",
      .type = CLI_STRING,
@@ -56,6 +59,15 @@ static const struct cli_option pair_table[] = {
      .offset = offsetof(struct pair_options, client),
      .metavar = "COMMAND",
      .help = "shell command, run in the client's namespace once the server listens"},
+    {.name = "bare",
+     .type = CLI_ENUM,
+     .offset = offsetof(struct pair_options, bare),
+     .metavar = "END",
+     .initial = "none",
+     .choices = bare_choices,
+     .help =
+         "leave this end without the kernel's addresses, for a stack of its own (link " NETNS_LINK
+         "); such a server listens once it prints a line with \"listening on\" to stderr"},
     {.name = "wait",
      .type = CLI_DURATION,
      .offset = offsetof(struct pair_options, listen_wait_ns),
@@ -75,9 +87,15 @@ const struct cli_program pair_program = {
     .name = "finwait-lab pair",
     .summary = "runs a server and a client in two private network namespaces joined by a veth pair",
     .usage = "--server COMMAND --client COMMAND [options]",
-    .epilogue = "The server has " NETNS_SERVER_IP ", the client " NETNS_CLIENT_IP
-                " and every address of " NETNS_SOURCES ".\nThe exit code is the client's, or the "
-                "server's when the client's is 0.\n",
+    .epilogue =
+        "The server has " NETNS_SERVER_IP ", the client " NETNS_CLIENT_IP
+        " and every address of " NETNS_SOURCES ".\nThe exit code is the client's, or the "
+        "server's when the client's is 0.\n\nExamples:\n"
+        "  finwait-lab pair --server 'nc -l 7000' --client 'nc -N " NETNS_SERVER_IP " 7000'\n"
+        "  finwait-lab pair --bare server \\\n"
+        "      --server 'finwait-server --engine stack --link packet:" NETNS_LINK " \\\n"
+        "          --address " NETNS_SERVER_IP "/24 --listen " NETNS_SERVER_IP ":7000' \\\n"
+        "      --client 'nc -N " NETNS_SERVER_IP " 7000'\n",
     .options = pair_table,
     .option_count = sizeof(pair_table) / sizeof(pair_table[0]),
     .struct_bytes = sizeof(struct pair_options),
@@ -169,7 +187,16 @@ static const struct cli_option compare_table[] = {
      .offset = offsetof(struct compare_options, seconds),
      .metavar = "S",
      .initial = "2",
-     .help = "length of a trial, 0.1 to 50"},
+     .help = "length of a trial, or of what is measured of it, 0.1 to 50"},
+    {.name = "warm-up",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct compare_options, warm_up_ns),
+     .metavar = "TIME",
+     .initial = "0s",
+     .max = 300 * NS_PER_SEC,
+     .help =
+         "load before that, which is not measured: from 65s on it is the steady state, in which "
+         "TIME_WAIT ends as fast as it comes; 0: every trial begins on empty tables"},
     {.name = "in-flight",
      .type = CLI_COUNT,
      .offset = offsetof(struct compare_options, in_flight),
@@ -230,7 +257,8 @@ const struct cli_program compare_program = {
         "  finwait-lab compare\n"
         "  finwait-lab compare --client kernel-uring,stack-packet \\\n"
         "      --server kernel-uring,stack-packet\n"
-        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n\n"
+        "  finwait-lab compare --closer client,server --close fin,rst --json c.json\n"
+        "  finwait-lab compare --rows kernel,tuned,cell --warm-up 65s --seconds 10\n\n"
         "Exit codes: 0 every trial is valid, 2 usage, 3 a trial was invalid, 4 a row\n"
         "failed, 130 interrupted.\n",
     .options = compare_table,
@@ -238,12 +266,31 @@ const struct cli_program compare_program = {
     .struct_bytes = sizeof(struct compare_options),
 };
 
+/* As timewait.c has them; a test compares. */
+#define TIMEWAIT_PARTS                                                                             \
+    "who-waits, restart, reuse, tw-reuse, ports, tw-buckets, old-duplicate, lost-ack, "            \
+    "stack-reuse, churn-kernel, churn-stack, churn-memory"
+
 static const struct cli_option timewait_table[] = {
     {.name = "short",
      .type = CLI_FLAG,
      .offset = offsetof(struct timewait_options, is_short),
      .section = "What is shown",
      .help = "leave out what takes the kernel's whole TIME_WAIT: plateau and drain, 6 minutes"},
+    {.name = "parts",
+     .type = CLI_LIST,
+     .offset = offsetof(struct timewait_options, parts),
+     .metavar = "PART,...",
+     .help = "show these only: " TIMEWAIT_PARTS " (all by default)"},
+    {.name = "lifetime",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct timewait_options, lifetime_ns),
+     .metavar = "TIME",
+     .initial = "61s",
+     .min = NS_PER_SEC,
+     .max = 65 * NS_PER_SEC,
+     .help =
+         "the kernel's TIME_WAIT as churn-kernel measured it before, for churn-stack without it"},
     {.name = "rate",
      .type = CLI_RATE,
      .offset = offsetof(struct timewait_options, rate),

@@ -19,6 +19,14 @@ struct pair_options {
     const char *client;
     uint64_t listen_wait_ns;
     uint64_t grace_ns;
+    int bare; /* enum pair_bare: which ends the kernel has no address at */
+};
+
+enum pair_bare {
+    PAIR_BARE_NONE,
+    PAIR_BARE_SERVER,
+    PAIR_BARE_CLIENT,
+    PAIR_BARE_BOTH,
 };
 
 struct demo_options {
@@ -36,6 +44,7 @@ struct compare_options {
     struct cli_list rows;
     uint64_t pairs;
     const char *seconds;
+    uint64_t warm_up_ns; /* 0: trials begin on empty tables */
     uint64_t in_flight;
     int layout;    /* enum place_layout */
     int reference; /* 0: kernel-uring, 1: kernel-epoll */
@@ -55,8 +64,10 @@ enum compare_offloads {
 
 struct timewait_options {
     bool is_short;
-    struct cli_rate rate; /* of the churn */
-    const char *bin_dir;  /* NULL: where finwait-lab itself is */
+    struct cli_list parts; /* each value a list with commas; none: all */
+    uint64_t lifetime_ns;  /* of the kernel's TIME_WAIT, where no part measures it */
+    struct cli_rate rate;  /* of the churn */
+    const char *bin_dir;   /* NULL: where finwait-lab itself is */
 };
 
 extern const struct cli_program run_program;

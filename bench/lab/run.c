@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "netns.h"
+#include "relay.h"
 
 #define PROGRAM "finwait-lab"
 #define CODE_LAB_FAILED 125 /* as env and timeout have it: the command itself was not run */
@@ -20,11 +21,18 @@ static bool wants_own_group(void)
     return !isatty(STDIN_FILENO);
 }
 
-/* Waits for the user's command, passing on the signals that it did not get itself. */
-static int await_command(struct keeper *keeper, struct child *child)
+/* Waits for the user's command, passing on the signals that it did not get itself, and what another
+ * one says (NULL: nothing). */
+static int await_command(struct keeper *keeper, struct child *child, struct relay *relay)
 {
-    while (keeper_wait(keeper, child, CLOCK_NEVER) != WAIT_ENDED) {
-        if (child->own_group || !keeper->from_terminal) {
+    for (;;) {
+        uint64_t turn_ns = relay == NULL ? CLOCK_NEVER : clock_now_ns() + LISTEN_POLL_NS;
+        enum wait_outcome outcome = keeper_wait(keeper, child, turn_ns);
+        relay_pass_on(relay);
+        if (outcome == WAIT_ENDED) {
+            break;
+        }
+        if (outcome == WAIT_STOP && (child->own_group || !keeper->from_terminal)) {
             child_signal(child, keeper->last_signal);
         }
     }
@@ -54,7 +62,7 @@ int run_in_namespace(struct keeper *keeper, const struct run_options *options)
         log_line(PROGRAM, "%s", failure.text);
         return CODE_LAB_FAILED;
     }
-    return await_command(keeper, &child);
+    return await_command(keeper, &child, NULL);
 }
 
 int run_await_listener(struct keeper *keeper, struct child *server, const struct observer *observer,
@@ -92,6 +100,42 @@ static int start_shell(struct child *child, const char *command, const struct ch
     return error;
 }
 
+/* Waits for a server that the kernel knows nothing of: it says that it listens. */
+static int await_said(struct keeper *keeper, struct child *server, struct relay *relay,
+                      uint64_t deadline_ns)
+{
+    while (!relay_pass_on(relay)) {
+        switch (keeper_wait(keeper, server, clock_now_ns() + LISTEN_POLL_NS)) {
+        case WAIT_ENDED:
+            return -ESRCH;
+        case WAIT_STOP:
+            return -EINTR;
+        case WAIT_TIMEOUT:
+            break;
+        }
+        if (clock_now_ns() >= deadline_ns) {
+            return -ETIMEDOUT;
+        }
+    }
+    return 0;
+}
+
+/* Waits for a server of the kernel's: a socket listens. */
+static int await_counted(struct keeper *keeper, const struct pair_options *options,
+                         const struct netns_pair *pair, struct child *server)
+{
+    struct failure failure;
+    struct observer observer;
+    if (observer_open(&observer, pair->server_fd, &failure) != 0) {
+        log_line(PROGRAM, "%s", failure.text);
+        return -failure.error;
+    }
+    int error =
+        run_await_listener(keeper, server, &observer, clock_now_ns() + options->listen_wait_ns);
+    observer_close(&observer);
+    return error;
+}
+
 /* Says why the server is not there to be used, and gives the code to exit with. */
 static int report_no_listener(int error, const struct keeper *keeper, const struct child *server)
 {
@@ -108,21 +152,22 @@ static int report_no_listener(int error, const struct keeper *keeper, const stru
     return CODE_LAB_FAILED;
 }
 
+/* What a pair's server is run with. */
+struct pair_server {
+    struct child child;
+    struct relay *relay; /* NULL: the kernel knows when it listens */
+};
+
 /* Runs the client once the server listens; returns the exit code. */
 static int run_client(struct keeper *keeper, const struct pair_options *options,
-                      const struct netns_pair *pair, struct child *server)
+                      const struct netns_pair *pair, struct pair_server *server)
 {
-    struct failure failure;
-    struct observer observer;
-    if (observer_open(&observer, pair->server_fd, &failure) != 0) {
-        log_line(PROGRAM, "%s", failure.text);
-        return CODE_LAB_FAILED;
-    }
-    uint64_t deadline_ns = clock_now_ns() + options->listen_wait_ns;
-    int error = run_await_listener(keeper, server, &observer, deadline_ns);
-    observer_close(&observer);
+    int error = server->relay == NULL ? await_counted(keeper, options, pair, &server->child)
+                                      : await_said(keeper, &server->child, server->relay,
+                                                   clock_now_ns() + options->listen_wait_ns);
     if (error != 0) {
-        return report_no_listener(error, keeper, server);
+        relay_pass_on(server->relay);
+        return report_no_listener(error, keeper, &server->child);
     }
     struct child_spec spec = {.netns_fd = pair->client_fd,
                               .output_fd = -1,
@@ -132,30 +177,55 @@ static int run_client(struct keeper *keeper, const struct pair_options *options,
     if (start_shell(&client, options->client, &spec, keeper) != 0) {
         return CODE_LAB_FAILED;
     }
-    return await_command(keeper, &client);
+    return await_command(keeper, &client, server->relay);
+}
+
+static int run_both(struct keeper *keeper, const struct pair_options *options,
+                    const struct netns_pair *pair, struct relay *relay)
+{
+    struct child_spec spec = {.netns_fd = pair->server_fd,
+                              .output_fd = -1,
+                              .error_fd = relay == NULL ? -1 : relay->write_fd,
+                              .inherited_fd = -1,
+                              .own_group = true};
+    struct pair_server server = {.relay = relay};
+    int code = CODE_LAB_FAILED;
+    if (start_shell(&server.child, options->server, &spec, keeper) == 0) {
+        relay_close_writer(relay);
+        code = run_client(keeper, options, pair, &server);
+        bool ended_before = server.child.ended;
+        child_stop(&server.child, keeper, options->grace_ns);
+        relay_pass_on(relay);
+        /* A server without a handler ends by our own SIGTERM: that is no failure of it. */
+        bool by_our_signal = !ended_before && server.child.code == 128 + SIGTERM;
+        code = code == 0 && !by_our_signal ? server.child.code : code;
+    }
+    return code;
 }
 
 int run_in_pair(struct keeper *keeper, const struct pair_options *options)
 {
+    enum pair_bare bare = (enum pair_bare)options->bare;
+    bool server_bare = bare == PAIR_BARE_SERVER || bare == PAIR_BARE_BOTH;
     struct netns_tuning tuning = {.hash_entries = options->hash_entries,
-                                  .time_wait_max = options->time_wait_max};
+                                  .time_wait_max = options->time_wait_max,
+                                  .client_bare = bare == PAIR_BARE_CLIENT || bare == PAIR_BARE_BOTH,
+                                  .server_bare = server_bare};
     struct failure failure;
     struct netns_pair pair;
+    struct relay relay;
     if (netns_pair_make(&pair, &tuning, &failure) != 0) {
         log_line(PROGRAM, "%s", failure.text);
         return CODE_LAB_FAILED;
     }
-    struct child_spec spec = {
-        .netns_fd = pair.server_fd, .output_fd = -1, .inherited_fd = -1, .own_group = true};
-    struct child server;
     int code = CODE_LAB_FAILED;
-    if (start_shell(&server, options->server, &spec, keeper) == 0) {
-        code = run_client(keeper, options, &pair, &server);
-        bool ended_before = server.ended;
-        child_stop(&server, keeper, options->grace_ns);
-        /* A server without a handler ends by our own SIGTERM: that is no failure of it. */
-        bool by_our_signal = !ended_before && server.code == 128 + SIGTERM;
-        code = code == 0 && !by_our_signal ? server.code : code;
+    if (!server_bare) {
+        code = run_both(keeper, options, &pair, NULL);
+    } else if (relay_open(&relay, "listening on", &failure) == 0) {
+        code = run_both(keeper, options, &pair, &relay);
+        relay_close(&relay);
+    } else {
+        log_line(PROGRAM, "%s", failure.text);
     }
     netns_pair_close(&pair);
     return code;

@@ -1,9 +1,11 @@
 /* Runs the demonstrations; see timewait.h. Layer: bench/lab. */
 #include "timewait.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "base/clock.h"
@@ -50,12 +52,85 @@ bool timewait_pause(struct timewait *timewait, uint64_t ns)
 
 typedef void (*demonstration)(struct timewait *timewait);
 
-static const demonstration demonstrations[] = {
-    timewait_show_sides,     timewait_show_restart,  timewait_show_timestamps,
-    timewait_show_tw_reuse,  timewait_show_ports,    timewait_show_buckets,
-    timewait_show_duplicate, timewait_show_last_ack, timewait_show_stack_reuse,
-    timewait_show_churn,
+static const struct part {
+    const char *name;
+    demonstration show;
+    bool is_long;
+} parts[] = {
+    {"who-waits", timewait_show_sides, false},
+    {"restart", timewait_show_restart, false},
+    {"reuse", timewait_show_timestamps, false},
+    {"tw-reuse", timewait_show_tw_reuse, false},
+    {"ports", timewait_show_ports, false},
+    {"tw-buckets", timewait_show_buckets, false},
+    {"old-duplicate", timewait_show_duplicate, false},
+    {"lost-ack", timewait_show_last_ack, false},
+    {"stack-reuse", timewait_show_stack_reuse, false},
+    {"churn-kernel", timewait_show_churn_kernel, true},
+    {"churn-stack", timewait_show_churn_stack, true},
+    {"churn-memory", timewait_show_churn_memory, false},
 };
+
+#define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
+
+/* Tells whether a list of words with commas between has a word. */
+static bool has_word(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; at != NULL; at = strchr(at, ','), at += at != NULL ? 1 : 0) {
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_named(const struct timewait_options *options, const char *name)
+{
+    for (uint32_t i = 0; i < options->parts.count; i++) {
+        if (has_word(options->parts.values[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_wanted(const struct timewait_options *options, const struct part *part)
+{
+    if (options->parts.count > 0) {
+        return is_named(options, part->name);
+    }
+    return !part->is_long || !options->is_short;
+}
+
+/* Checks one list of names. */
+static int check_list(const char *list, struct failure *failure)
+{
+    for (const char *at = list; at != NULL;) {
+        size_t length = strcspn(at, ",");
+        bool known = false;
+        for (size_t i = 0; i < PART_COUNT; i++) {
+            known = known ||
+                    (strlen(parts[i].name) == length && strncmp(parts[i].name, at, length) == 0);
+        }
+        if (!known) {
+            return failure_set(failure, EINVAL,
+                               "--parts: unknown \"%.*s\"; --help lists what there is, such as %s",
+                               (int)length, at, parts[0].name);
+        }
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    return 0;
+}
+
+int timewait_check_parts(const struct timewait_options *options, struct failure *failure)
+{
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < options->parts.count; i++) {
+        error = check_list(options->parts.values[i], failure);
+    }
+    return error;
+}
 
 int timewait_run(struct keeper *keeper, const struct timewait_options *options)
 {
@@ -70,9 +145,9 @@ int timewait_run(struct keeper *keeper, const struct timewait_options *options)
     printf("finwait %s, Linux %s: TIME_WAIT in the kernel and in finwait's stack, each line "
            "measured now\n",
            FINWAIT_VERSION, system.release);
-    for (size_t i = 0; i < sizeof(demonstrations) / sizeof(demonstrations[0]); i++) {
-        if (!timewait.stopped) {
-            demonstrations[i](&timewait);
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        if (!timewait.stopped && is_wanted(options, &parts[i])) {
+            parts[i].show(&timewait);
         }
     }
     printf("\n%" PRIu32 " shown, %" PRIu32 " not shown%s\n", timewait.shown, timewait.not_shown,

@@ -54,7 +54,12 @@ void timewait_show_buckets(struct timewait *timewait);
 void timewait_show_duplicate(struct timewait *timewait);
 void timewait_show_last_ack(struct timewait *timewait);
 void timewait_show_stack_reuse(struct timewait *timewait);
-void timewait_show_churn(struct timewait *timewait);
+void timewait_show_churn_kernel(struct timewait *timewait);
+void timewait_show_churn_stack(struct timewait *timewait);
+void timewait_show_churn_memory(struct timewait *timewait);
+
+/* Checks the names of the parts. Returns 0, or -EINVAL with the text set. */
+int timewait_check_parts(const struct timewait_options *options, struct failure *failure);
 
 /* Runs all; returns the exit code. */
 int timewait_run(struct keeper *keeper, const struct timewait_options *options);

@@ -204,22 +204,29 @@ void churn_show_link_stack(struct timewait *timewait)
     netns_pair_close(&pair);
 }
 
-void timewait_show_churn(struct timewait *timewait)
+void timewait_show_churn_kernel(struct timewait *timewait)
 {
-    bool is_short = timewait->options->is_short;
-    timewait_head("pile-up, plateau, drain",
-                  is_short
-                      ? "(stack, in memory) rate x lifetime is all that ever wait; over a link "
-                        "it takes 6 minutes: without --short"
-                      : "rate x lifetime is all that ever wait; (over a link, 3 minutes each) "
-                        "the stack's 2MSL is the kernel's lifetime as measured");
-    if (!is_short) {
-        churn_show_kernel(timewait);
+    timewait_head("pile-up, plateau, drain: kernel",
+                  "(over a link, 3 minutes) rate x lifetime is all that ever wait");
+    churn_show_kernel(timewait);
+}
+
+void timewait_show_churn_stack(struct timewait *timewait)
+{
+    bool measured = timewait->lifetime_ns != 0;
+    timewait_head("pile-up, plateau, drain: stack",
+                  measured
+                      ? "(over a link, 3 minutes) its 2MSL is the kernel's lifetime as measured"
+                      : "(over a link, 3 minutes) its 2MSL is --lifetime, the kernel's");
+    if (!measured) {
+        timewait->lifetime_ns = timewait->options->lifetime_ns;
     }
-    if (timewait->lifetime_ns != 0 && !timewait->stopped) {
-        churn_show_link_stack(timewait);
-    }
-    if (!timewait->stopped) {
-        churn_show_memory_stack(timewait);
-    }
+    churn_show_link_stack(timewait);
+}
+
+void timewait_show_churn_memory(struct timewait *timewait)
+{
+    timewait_head("pile-up, plateau, drain: in memory",
+                  "(stack, on virtual time) the same load, sample for sample");
+    churn_show_memory_stack(timewait);
 }

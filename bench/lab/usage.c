@@ -109,7 +109,18 @@ double usage_error_ns(const struct usage *difference, uint64_t part_ns)
     return sqrt(total_ns / SAMPLE_NS * spread) * SAMPLE_NS;
 }
 
-bool usage_await_quiet(struct keeper *keeper)
+struct calm usage_calm(const struct usage *before, const struct usage *after)
+{
+    struct usage passed = usage_between(before, after);
+    struct calm calm = {.known = passed.cpus > 0 && passed.at_ns > 0, .busy_cpus = (double)NAN};
+    if (calm.known) {
+        calm.quiet = passed.busy_ns <= QUIET_BUSY_NS;
+        calm.busy_cpus = (double)passed.busy_ns / (double)passed.at_ns;
+    }
+    return calm;
+}
+
+bool usage_await_quiet(struct keeper *keeper, struct calm *calm)
 {
     uint64_t deadline_ns = clock_now_ns() + QUIET_WAIT_NS;
     struct usage before, after;
@@ -119,8 +130,8 @@ bool usage_await_quiet(struct keeper *keeper)
             return false;
         }
         usage_read(&after);
-        if (after.cpus == 0 || usage_between(&before, &after).busy_ns <= QUIET_BUSY_NS ||
-            after.at_ns >= deadline_ns) {
+        *calm = usage_calm(&before, &after);
+        if (!calm->known || calm->quiet || after.at_ns >= deadline_ns) {
             return true;
         }
         before = after;
@@ -164,19 +175,31 @@ void slabs_read(struct slabs *slabs)
     free(text);
 }
 
-uint64_t usage_resident_bytes(pid_t pid)
+bool usage_parse_resident(const char *status, uint64_t *bytes)
+{
+    static const char name[] = "\nRssAnon:";
+    uint64_t kib = 0;
+    const char *line = strstr(status, name);
+    if (line == NULL || numbers_read(line + strlen(name), &kib, 1) != 1) {
+        return false;
+    }
+    *bytes = kib * 1024;
+    return true;
+}
+
+bool usage_resident_bytes(pid_t pid, uint64_t *bytes)
 {
     char self[32], path[64];
     ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
     self[length < 0 ? 0 : length] = '\0';
     snprintf(path, sizeof(path), "%d", (int)getpid());
     if (strcmp(self, path) != 0) {
-        return 0; /* this /proc numbers another PID namespace: the child's number is a stranger's */
+        return false; /* this /proc numbers another PID namespace: the child's number is a
+                         stranger's */
     }
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     char *text = read_proc(path, STAT_BYTES);
-    const char *line = text == NULL ? NULL : strstr(text, "\nRssAnon:");
-    uint64_t kib = line == NULL ? 0 : strtoull(line + strlen("\nRssAnon:"), NULL, 10);
+    bool known = text != NULL && usage_parse_resident(text, bytes);
     free(text);
-    return kib * 1024;
+    return known;
 }

@@ -32,9 +32,19 @@ struct usage usage_between(const struct usage *before, const struct usage *after
 /* Estimates one standard error of `part_ns` of a difference, from sampling by the tick. */
 double usage_error_ns(const struct usage *difference, uint64_t part_ns);
 
-/* Waits until the machine is quiet: namespaces that were given up take CPU time to go. Returns
- * false when a signal asks to stop. */
-bool usage_await_quiet(struct keeper *keeper);
+/* How the machine was when a wait for quiet ended. */
+struct calm {
+    bool known; /* /proc/stat could be read */
+    bool quiet;
+    double busy_cpus; /* on average over the last look, by whatever runs there */
+};
+
+/* Waits until the machine is quiet, for a few seconds at most: namespaces that were given up take
+ * CPU time to go. Says in `calm` whether it grew so. Returns false when a signal asks to stop. */
+bool usage_await_quiet(struct keeper *keeper, struct calm *calm);
+
+/* Tells how calm the machine was between two readings. */
+struct calm usage_calm(const struct usage *before, const struct usage *after);
 
 /* Kernel memory; not known where /proc/slabinfo may not be read. */
 struct slabs {
@@ -48,7 +58,11 @@ void slabs_parse(struct slabs *slabs, const char *text);
 /* Reads /proc/slabinfo. */
 void slabs_read(struct slabs *slabs);
 
-/* Reads how much anonymous memory a child has resident, in bytes; 0 when /proc does not tell. */
-uint64_t usage_resident_bytes(pid_t pid);
+/* Reads how much anonymous memory a child has resident. Returns false when /proc does not tell, for
+ * one because it numbers the processes of another PID namespace. */
+bool usage_resident_bytes(pid_t pid, uint64_t *bytes);
+
+/* Finds that figure in the text of a process's status. Returns false when it has none. */
+bool usage_parse_resident(const char *status, uint64_t *bytes);
 
 #endif

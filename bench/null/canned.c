@@ -8,6 +8,7 @@
 #define PAYLOAD_BYTES 64
 #define SOURCE_PORT_AT (WIRE_ETHER_BYTES + 20)
 #define TARGET_PORT_AT (SOURCE_PORT_AT + 2)
+#define NUMBER_AT (SOURCE_PORT_AT + 4)
 #define FLAGS_AT (SOURCE_PORT_AT + 13)
 #define TYPE_AT 12
 #define PROTOCOL_AT (WIRE_ETHER_BYTES + 9)
@@ -95,23 +96,37 @@ enum canned_segment canned_recognise(const uint8_t *frame, size_t bytes)
     return CANNED_NONE;
 }
 
+bool canned_is_of_client(enum canned_segment segment)
+{
+    return shapes[segment].of_client;
+}
+
 enum canned_segment canned_answer(enum canned_segment segment)
 {
     return segment < CANNED_LAST_ACK ? (enum canned_segment)(segment + 1) : CANNED_NONE;
 }
 
-uint16_t canned_client_port(const uint8_t *frame, enum canned_segment segment)
+static size_t client_port_at(enum canned_segment segment)
 {
-    return load_port(frame + (shapes[segment].of_client ? SOURCE_PORT_AT : TARGET_PORT_AT));
+    return shapes[segment].of_client ? SOURCE_PORT_AT : TARGET_PORT_AT;
+}
+
+struct canned_id canned_id_of(const uint8_t *frame, enum canned_segment segment)
+{
+    struct canned_id id = {.client_port = load_port(frame + client_port_at(segment))};
+    /* Only who wrote it reads it for more than to copy it: its byte order is nobody's business. */
+    memcpy(&id.number, frame + NUMBER_AT, sizeof(id.number));
+    return id;
 }
 
 uint32_t canned_write(uint8_t *frame, const struct canned *canned, enum canned_segment segment,
-                      uint16_t client_port)
+                      struct canned_id id)
 {
     memcpy(frame, canned->frames[segment], canned->bytes[segment]);
-    uint8_t *port = frame + (shapes[segment].of_client ? SOURCE_PORT_AT : TARGET_PORT_AT);
-    port[0] = (uint8_t)(client_port >> 8);
-    port[1] = (uint8_t)client_port;
+    uint8_t *port = frame + client_port_at(segment);
+    port[0] = (uint8_t)(id.client_port >> 8);
+    port[1] = (uint8_t)id.client_port;
+    memcpy(frame + NUMBER_AT, &id.number, sizeof(id.number));
     return canned->bytes[segment];
 }
 

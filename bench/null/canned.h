@@ -2,7 +2,9 @@
  *
  * Layer: bench/null. No state: what answers a segment follows from its flags alone. The segments
  * have the sizes, options and order of connect, one echo of 64 B and close by FIN; TCP checksums
- * are left out, as nobody looks. Pure functions but for the frames that they write. */
+ * are left out, as nobody looks. Where a sequence number would be, all of a connection's segments
+ * have its number: who answers copies it, so that one who counts knows what an answer is to. Pure
+ * functions but for the frames that they write. */
 #ifndef FINWAIT_BENCH_NULL_CANNED_H
 #define FINWAIT_BENCH_NULL_CANNED_H
 
@@ -37,16 +39,27 @@ void canned_make(struct canned *canned, uint32_t client, uint32_t server);
 /* Tells which of the segments a frame is; NONE when it is no segment of ours. */
 enum canned_segment canned_recognise(const uint8_t *frame, size_t bytes);
 
+/* Tells whether a client sends this segment. */
+bool canned_is_of_client(enum canned_segment segment);
+
 /* The segment that answers one; NONE after the last. */
 enum canned_segment canned_answer(enum canned_segment segment);
 
-/* The client's port of a frame that was recognised. */
-uint16_t canned_client_port(const uint8_t *frame, enum canned_segment segment);
+/* Which connection a frame belongs to. */
+struct canned_id {
+    uint32_t number;
+    uint16_t client_port;
+};
 
-/* Writes a frame: from our MAC to another, of the connection with this client's port. Returns its
- * length. Requires room for CANNED_BYTES_MAX. */
+/* Reads it from a frame that was recognised. */
+struct canned_id canned_id_of(const uint8_t *frame, enum canned_segment segment);
+
+/* Writes a connection's frame but for its MACs. Returns its length. Requires room for
+ * CANNED_BYTES_MAX. */
 uint32_t canned_write(uint8_t *frame, const struct canned *canned, enum canned_segment segment,
-                      uint16_t client_port);
+                      struct canned_id id);
+
+/* Writes a frame's MACs. */
 void canned_address(uint8_t *frame, const uint8_t target[6], const uint8_t source[6]);
 
 #endif

@@ -3,25 +3,25 @@
  *
  * Layer: bench/null, a program over base, wire, link and report. A thread for each CPU. */
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/addr.h"
+#include "base/assert.h"
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/log.h"
+#include "bench/null/report.h"
+#include "bench/null/worker.h"
+#include "bench/program/program.h"
 #include "report/file.h"
 #include "report/report.h"
-#include "worker.h"
 
 #define PROGRAM "finwait-null"
-#define CODE_USAGE 2
 #define CODE_CANNOT 3
 #define WORKERS_MAX 16u
 
@@ -35,8 +35,6 @@ struct null_options {
     uint64_t duration_ns;
     const char *json;
 };
-
-static volatile sig_atomic_t stop_asked;
 
 static const char *const roles[] = {"server", "client", NULL};
 
@@ -69,14 +67,15 @@ static const struct cli_option table[] = {
      .offset = offsetof(struct null_options, cpus),
      .metavar = "LIST",
      .initial = "0",
-     .help = "a worker on each of these CPUs; both ends must have as many"},
+     .help = "a worker on each of these CPUs, frames going to them by the client's port; both ends "
+             "must have as many; xdp takes one, since there the device chooses the queue"},
     {.name = "in-flight",
      .type = CLI_COUNT,
      .offset = offsetof(struct null_options, in_flight),
      .metavar = "N",
      .initial = "32",
      .min = 1,
-     .max = 1000,
+     .max = LOCKSTEP_SLOTS_MAX,
      .help = "a client's connections under way, over all workers"},
     {.name = "duration",
      .type = CLI_DURATION,
@@ -97,24 +96,28 @@ static const struct cli_program program = {
     .name = PROGRAM,
     .summary = "exchanges the segments of connections without a TCP: the ceiling of packet I/O",
     .usage = "--role server|client --link KIND:NAME [options]",
-    .epilogue = "Needs CAP_NET_RAW. Exit codes: 0 done, 2 usage, 3 the link cannot be opened.\n",
+    .epilogue = "A client awaits a frame for 200 ms; then the connection has failed, and another\n"
+                "begins. In its report each frame that was awaited has arrived, is late (it came\n"
+                "after that), is lost, or is in flight at the end; sums_hold tells whether they\n"
+                "add up.\n\n"
+                "Needs CAP_NET_RAW. Exit codes: 0 done, 2 usage, 3 the link cannot be opened.\n",
     .options = table,
     .option_count = sizeof(table) / sizeof(table[0]),
     .struct_bytes = sizeof(struct null_options),
 };
 
-static void on_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
+struct null_thread {
+    struct null_worker worker;
+    pthread_t id;
+    const volatile sig_atomic_t *stop;
+};
 
 /* All workers of the process. */
 struct null_run {
     uint32_t count;
     struct cpu_list cpus;
-    struct null_worker workers[WORKERS_MAX];
-    pthread_t threads[WORKERS_MAX];
+    const volatile sig_atomic_t *stop;
+    struct null_thread threads[WORKERS_MAX];
 };
 
 static int read_address(uint32_t *address, const char *option, const char *text,
@@ -126,8 +129,7 @@ static int read_address(uint32_t *address, const char *option, const char *text,
         return failure_set(failure, EINVAL, "%s %s: no IPv4 address; write it as 10.9.0.1", option,
                            text);
     }
-    *address = (uint32_t)ip.bytes[0] << 24 | (uint32_t)ip.bytes[1] << 16 |
-               (uint32_t)ip.bytes[2] << 8 | ip.bytes[3];
+    *address = program_ipv4(&ip);
     return 0;
 }
 
@@ -158,18 +160,26 @@ static int read_config(struct null_config *config, struct null_run *run,
                            WORKERS_MAX);
     }
     config->workers = run->cpus.count;
-    config->in_flight = (uint32_t)options->in_flight / config->workers;
-    config->in_flight = config->in_flight == 0 ? 1 : config->in_flight;
+    if (is_client && options->in_flight < config->workers) {
+        return failure_set(failure, EINVAL,
+                           "--in-flight %u: fewer than the %u workers of --cpus %s; use %u or more",
+                           (unsigned)options->in_flight, config->workers, options->cpus,
+                           config->workers);
+    }
     return result_path_check(options->json, failure);
 }
 
-static int open_workers(struct null_run *run, const struct null_config *shared,
-                        struct failure *failure)
+static int open_workers(struct null_run *run, const struct null_options *options,
+                        const struct null_config *shared, struct failure *failure)
 {
+    ASSERT(shared->workers > 0);
+    uint32_t each = (uint32_t)options->in_flight / shared->workers;
+    uint32_t more = (uint32_t)options->in_flight % shared->workers;
     for (run->count = 0; run->count < shared->workers; run->count++) {
         struct null_config config = *shared;
         config.worker = run->count;
-        int error = null_worker_open(&run->workers[run->count], &config, failure);
+        config.in_flight = each + (run->count < more ? 1 : 0);
+        int error = null_worker_open(&run->threads[run->count].worker, &config, failure);
         if (error != 0) {
             return error;
         }
@@ -179,8 +189,24 @@ static int open_workers(struct null_run *run, const struct null_config *shared,
 
 static void *work(void *argument)
 {
-    null_worker_run(argument, &stop_asked);
+    struct null_thread *thread = argument;
+    null_worker_run(&thread->worker, thread->stop);
     return NULL;
+}
+
+static int start_worker(struct null_run *run, uint32_t index, struct failure *failure)
+{
+    /* A thread inherits the CPU of the one that makes it. */
+    int error = program_pin(run->cpus.cpus[index], failure);
+    if (error == 0) {
+        struct null_thread *thread = &run->threads[index];
+        thread->stop = run->stop;
+        error = -pthread_create(&thread->id, NULL, work, thread);
+        if (error != 0) {
+            failure_set(failure, -error, "no thread can be made: %s", strerror(-error));
+        }
+    }
+    return error;
 }
 
 /* Runs every worker in a thread on its CPU; returns when all have ended. */
@@ -188,25 +214,15 @@ static int run_workers(struct null_run *run, struct failure *failure)
 {
     uint32_t started = 0;
     int error = 0;
-    for (; error == 0 && started < run->count; started++) {
-        /* A thread inherits the CPU of the one that makes it. */
-        error = cpu_pin_self(run->cpus.cpus[started]);
-        if (error != 0) {
-            failure_set(failure, -error, "CPU %u: %s", (unsigned)run->cpus.cpus[started],
-                        strerror(-error));
-            break;
-        }
-        error = -pthread_create(&run->threads[started], NULL, work, &run->workers[started]);
-        if (error != 0) {
-            failure_set(failure, -error, "no thread can be made: %s", strerror(-error));
-            break;
-        }
+    while (error == 0 && started < run->count) {
+        error = start_worker(run, started, failure);
+        started += error == 0 ? 1 : 0;
     }
     if (error != 0) {
-        stop_asked = 1;
+        program_ask_stop();
     }
     for (uint32_t i = 0; i < started; i++) {
-        pthread_join(run->threads[i], NULL);
+        pthread_join(run->threads[i].id, NULL);
     }
     return error;
 }
@@ -214,37 +230,31 @@ static int run_workers(struct null_run *run, struct failure *failure)
 static int write_report(const struct null_run *run, const struct null_options *options,
                         struct failure *failure)
 {
-    struct null_worker sum = {.completed = 0};
-    double rate = 0;
+    json_t *report = null_report_make(roles[options->role], options->link);
+    if (report == NULL) {
+        return failure_set(failure, ENOMEM, "no memory for the report");
+    }
     for (uint32_t i = 0; i < run->count; i++) {
-        const struct null_worker *worker = &run->workers[i];
-        sum.completed += worker->completed;
-        sum.lost += worker->lost;
-        sum.received += worker->received;
-        sum.sent += worker->sent;
-        sum.no_room += worker->no_room;
-        rate += (double)worker->completed * (double)NS_PER_SEC / (double)worker->elapsed_ns;
+        null_report_add(report, &run->threads[i].worker);
+    }
+    if (json_is_false(json_object_get(report, "sums_hold"))) {
+        log_line(PROGRAM, "the counts of frames do not add up; somebody else's are among them");
     }
     struct report_file file;
     int error = report_file_begin(&file, options->json, failure);
-    if (error != 0) {
-        return error;
+    if (error == 0) {
+        bool written = json_dumpf(report, file.out, 0) == 0 && fputc('\n', file.out) != EOF;
+        error = report_file_commit(&file, written ? 0 : -EIO, failure);
     }
-    fprintf(file.out,
-            "{\"program\": \"" PROGRAM "\", \"role\": \"%s\", \"link\": \"%s\", \"completed\": "
-            "%" PRIu64 ", \"completed_per_sec\": %.1f, \"failed\": %" PRIu64
-            ", \"frames_received\": %" PRIu64 ", \"frames_sent\": %" PRIu64 ", \"no_room\": "
-            "%" PRIu64 "}\n",
-            roles[options->role], options->link, sum.completed, rate, sum.lost, sum.received,
-            sum.sent, sum.no_room);
-    return report_file_commit(&file, 0, failure);
+    json_decref(report);
+    return error;
 }
 
 static int run_all(struct null_run *run, const struct null_options *options,
                    const struct null_config *config)
 {
     struct failure failure;
-    int error = open_workers(run, config, &failure);
+    int error = open_workers(run, options, config, &failure);
     if (error == 0) {
         fprintf(stderr, PROGRAM ": %s %s (%s, %u workers)\n",
                 config->is_client ? "begins on" : "listening on", options->link,
@@ -253,7 +263,7 @@ static int run_all(struct null_run *run, const struct null_options *options,
         error = error != 0 ? error : write_report(run, options, &failure);
     }
     for (uint32_t i = 0; i < run->count; i++) {
-        null_worker_close(&run->workers[i]);
+        null_worker_close(&run->threads[i].worker);
     }
     if (error != 0) {
         log_line(PROGRAM, "%s", failure.text);
@@ -267,32 +277,18 @@ int main(int argc, char **argv)
     struct null_config config;
     struct failure failure;
     (void)argc;
-    switch (cli_parse(&program, argv, &options, NULL, &failure)) {
-    case CLI_RUN:
-        break;
-    case CLI_HELP:
-        cli_print_help(&program, stdout);
-        return 0;
-    case CLI_VERSION:
-        printf("%s %s\n", PROGRAM, FINWAIT_VERSION);
-        return 0;
-    case CLI_MAN:
-        cli_print_man(&program, stdout);
-        return 0;
-    case CLI_BAD:
-        log_line(PROGRAM, "%s", failure.text);
-        return CODE_USAGE;
+    int code = program_parse(&program, argv, &options);
+    if (code >= 0) {
+        return code;
     }
     struct null_run *run = calloc(1, sizeof(*run));
     if (run == NULL || read_config(&config, run, &options, &failure) != 0) {
         log_line(PROGRAM, "%s", run == NULL ? "no memory" : failure.text);
         free(run);
-        return CODE_USAGE;
+        return PROGRAM_CODE_USAGE;
     }
-    struct sigaction stop = {.sa_handler = on_stop};
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    int code = run_all(run, &options, &config);
+    run->stop = program_stop_flag();
+    code = run_all(run, &options, &config);
     free(run);
     return code;
 }

@@ -1,9 +1,10 @@
 /* One end of the lockstep; see worker.h. Layer: bench/null.
  *
  * The client begins `in_flight` connections; from then on every frame that arrives is answered by
- * the next one, and a connection's last by the first of a new one. So nothing is known of any
- * connection; when nothing has arrived for a while, those under way are lost, and as many begin
- * anew. The first frames are broadcast, all others go to where the one answered came from. */
+ * the next one, and a connection's last by the first of a new one. The server knows nothing of any
+ * connection; the client knows of each the one frame that it awaits, and gives it up when that does
+ * not come (lockstep.h). The first frames are broadcast, all others go to where the one answered
+ * came from. */
 #include "worker.h"
 
 #include <poll.h>
@@ -15,7 +16,9 @@
 #define BATCH_MAX (LINK_BATCH_MAX / 2)
 #define PORT_FIRST 10000u
 #define PORT_LAST 64999u
-#define SILENCE_NS (20 * NS_PER_MS)
+/* How long a frame is awaited: as TCP's shortest retransmission time-out, and longer than a thread
+ * is kept from its CPU on a machine that is not much too busy. */
+#define PATIENCE_NS (200 * NS_PER_MS)
 #define SPIN_TURNS 2000u /* without a frame, before the thread waits */
 #define WAIT_MS 5
 
@@ -31,15 +34,27 @@ static void choose_mac(struct null_worker *worker)
     worker->mac[5] ^= 1u;
 }
 
-int null_worker_open(struct null_worker *worker, const struct null_config *config,
-                     struct failure *failure)
+void null_worker_init(struct null_worker *worker, const struct null_config *config,
+                      struct link *link)
 {
     memset(worker, 0, sizeof(*worker));
     worker->config = *config;
+    worker->link = link;
     worker->next_port = (uint16_t)(PORT_FIRST + config->worker);
+    memcpy(worker->peer_mac, broadcast, sizeof(worker->peer_mac));
     canned_make(&worker->canned, config->is_client ? config->own : config->peer,
                 config->is_client ? config->peer : config->own);
-    struct link_config link = {
+    choose_mac(worker);
+    if (config->is_client) {
+        lockstep_init(&worker->lockstep, config->in_flight, PATIENCE_NS);
+    }
+}
+
+int null_worker_open(struct null_worker *worker, const struct null_config *config,
+                     struct failure *failure)
+{
+    struct link *link = NULL;
+    struct link_config link_config = {
         .kind = config->link,
         .interface = config->interface,
         .address_first = config->own,
@@ -49,9 +64,10 @@ int null_worker_open(struct null_worker *worker, const struct null_config *confi
         .group = 1, /* one process of ours on an interface */
         .steer = config->is_client ? LINK_STEER_LOCAL_PORT : LINK_STEER_REMOTE_PORT,
     };
-    int error = link_open(&worker->link, &link, failure);
+    worker->link = NULL;
+    int error = link_open(&link, &link_config, failure);
     if (error == 0) {
-        choose_mac(worker);
+        null_worker_init(worker, config, link);
     }
     return error;
 }
@@ -77,79 +93,161 @@ struct outgoing {
     struct link_slot slots[LINK_BATCH_MAX];
     size_t room;
     size_t count;
+    uint64_t now_ns;
 };
 
-static void put(struct null_worker *worker, struct outgoing *out, enum canned_segment segment,
-                uint16_t port, const uint8_t target[6])
+/* Returns false when there is no room for one more. */
+static bool put(struct null_worker *worker, struct outgoing *out, enum canned_segment segment,
+                struct canned_id id)
 {
     if (out->count == out->room) {
         worker->no_room++;
-        return;
+        return false;
     }
     struct link_slot *slot = &out->slots[out->count++];
-    slot->bytes = canned_write(slot->data, &worker->canned, segment, port);
-    canned_address(slot->data, target, worker->mac);
+    slot->bytes = canned_write(slot->data, &worker->canned, segment, id);
+    canned_address(slot->data, worker->peer_mac, worker->mac);
+    return true;
 }
 
+/* Sends a client's frame, whose answer is awaited if it has one. */
+static void put_and_await(struct null_worker *worker, struct outgoing *out,
+                          enum canned_segment segment, struct canned_id id)
+{
+    enum canned_segment awaited = canned_answer(segment);
+    if (put(worker, out, segment, id) && awaited != CANNED_NONE) {
+        lockstep_await(&worker->lockstep, id.number, awaited, out->now_ns);
+    }
+}
+
+static void begin_in_slot(struct null_worker *worker, struct outgoing *out, uint32_t slot)
+{
+    struct canned_id id = {.number = lockstep_begin(&worker->lockstep, slot),
+                           .client_port = take_port(worker)};
+    put_and_await(worker, out, CANNED_SYN, id);
+}
+
+static void answer_as_client(struct null_worker *worker, struct outgoing *out,
+                             enum canned_segment segment, struct canned_id id)
+{
+    struct lockstep *lockstep = &worker->lockstep;
+    if (!lockstep_arrive(lockstep, id.number, segment)) {
+        return;
+    }
+    enum canned_segment next = canned_answer(segment);
+    put_and_await(worker, out, next, id);
+    if (next == CANNED_LAST_ACK) {
+        lockstep_complete(lockstep, id.number);
+        begin_in_slot(worker, out, lockstep_slot_of(lockstep, id.number));
+    }
+}
+
+static void answer_as_server(struct null_worker *worker, struct outgoing *out,
+                             enum canned_segment segment, struct canned_id id)
+{
+    enum canned_segment next = canned_answer(segment);
+    if (next == CANNED_NONE) {
+        worker->last_acks++;
+    } else if (put(worker, out, next, id)) {
+        worker->answered++;
+    }
+}
+
+/* Answers a frame, unless it is none of ours, or one of our own end's. */
 static void answer(struct null_worker *worker, struct outgoing *out, const struct link_frame *frame)
 {
     enum canned_segment segment = canned_recognise(frame->data, frame->bytes);
-    enum canned_segment next = segment == CANNED_NONE ? CANNED_NONE : canned_answer(segment);
-    if (next == CANNED_NONE) {
+    bool is_client = worker->config.is_client;
+    if (segment == CANNED_NONE || canned_is_of_client(segment) == is_client) {
+        worker->foreign++;
         return;
     }
-    const uint8_t *sender = frame->data + 6;
-    put(worker, out, next, canned_client_port(frame->data, segment), sender);
-    if (next == CANNED_LAST_ACK) {
-        worker->completed++;
-        put(worker, out, CANNED_SYN, take_port(worker), sender);
+    struct canned_id id = canned_id_of(frame->data, segment);
+    memcpy(worker->peer_mac, frame->data + 6, sizeof(worker->peer_mac));
+    if (is_client) {
+        answer_as_client(worker, out, segment, id);
+    } else {
+        answer_as_server(worker, out, segment, id);
     }
 }
 
-static void send_all(struct null_worker *worker, struct outgoing *out, uint64_t now_ns)
+static void send_all(struct null_worker *worker, struct outgoing *out)
 {
-    link_send(worker->link, now_ns, out->slots, out->count);
-    link_flush(worker->link, now_ns);
+    link_send(worker->link, out->now_ns, out->slots, out->count);
+    link_flush(worker->link, out->now_ns);
     worker->sent += out->count;
 }
 
-/* Begins as many connections as there shall be. */
-static void begin_connections(struct null_worker *worker, uint64_t now_ns)
+/* Begins a client's connections: in every slot, at the beginning. */
+static void begin_all(struct null_worker *worker, uint64_t now_ns)
 {
-    uint32_t left = worker->config.in_flight;
-    while (left > 0) {
-        struct outgoing out = {.count = 0};
+    for (uint32_t begun = 0; begun < worker->config.in_flight;) {
+        struct outgoing out = {.now_ns = now_ns};
+        uint32_t left = worker->config.in_flight - begun;
         uint32_t wanted = left < LINK_BATCH_MAX ? left : LINK_BATCH_MAX;
         out.room = link_reserve(worker->link, out.slots, wanted);
         for (uint32_t i = 0; i < wanted; i++) {
-            put(worker, &out, CANNED_SYN, take_port(worker), broadcast);
+            begin_in_slot(worker, &out, begun++);
         }
-        send_all(worker, &out, now_ns);
-        left -= wanted;
+        send_all(worker, &out);
     }
-    worker->last_frame_ns = now_ns;
 }
 
-/* Answers what has arrived. Returns how many frames there were. */
-static size_t turn(struct null_worker *worker, uint64_t now_ns)
+/* Begins anew where a frame did not come in time. */
+static void renew_overdue(struct null_worker *worker, uint64_t now_ns)
+{
+    uint32_t slots[LINK_BATCH_MAX];
+    uint32_t count = lockstep_give_up(&worker->lockstep, now_ns, slots, LINK_BATCH_MAX);
+    if (count > 0) {
+        struct outgoing out = {.now_ns = now_ns};
+        out.room = link_reserve(worker->link, out.slots, count);
+        for (uint32_t i = 0; i < count; i++) {
+            begin_in_slot(worker, &out, slots[i]);
+        }
+        send_all(worker, &out);
+    }
+}
+
+size_t null_worker_turn(struct null_worker *worker, uint64_t now_ns)
 {
     struct link_frame frames[BATCH_MAX];
     size_t count = link_receive(worker->link, now_ns, frames, BATCH_MAX);
     if (count > 0) {
-        struct outgoing out = {.count = 0};
+        struct outgoing out = {.now_ns = now_ns};
         size_t wanted = worker->config.is_client ? 2 * count : count;
         out.room = link_reserve(worker->link, out.slots, wanted);
         for (size_t i = 0; i < count; i++) {
             answer(worker, &out, &frames[i]);
         }
-        send_all(worker, &out, now_ns);
+        send_all(worker, &out);
         worker->received += count;
-        worker->last_frame_ns = now_ns;
     } else {
         link_flush(worker->link, now_ns);
     }
     link_release(worker->link);
+    if (worker->config.is_client) {
+        renew_overdue(worker, now_ns);
+    }
     return count;
+}
+
+void null_worker_begin(struct null_worker *worker, uint64_t now_ns)
+{
+    if (worker->config.is_client) {
+        begin_all(worker, now_ns);
+    }
+}
+
+bool null_worker_adds_up(const struct null_worker *worker)
+{
+    if (!worker->config.is_client) {
+        return worker->received ==
+               worker->answered + worker->last_acks + worker->no_room + worker->foreign;
+    }
+    const struct lockstep_counts *counts = &worker->lockstep.counts;
+    return worker->received == counts->arrived + counts->late + worker->foreign &&
+           lockstep_adds_up(counts, lockstep_in_flight(&worker->lockstep),
+                            worker->config.in_flight);
 }
 
 static void wait_for_frames(const struct null_worker *worker)
@@ -168,16 +266,10 @@ void null_worker_run(struct null_worker *worker, const volatile sig_atomic_t *st
     const struct null_config *config = &worker->config;
     uint64_t start_ns = clock_now_ns(), now_ns = start_ns;
     uint32_t idle_turns = 0;
-    if (config->is_client) {
-        begin_connections(worker, now_ns);
-    }
+    null_worker_begin(worker, now_ns);
     while (!*stop && (!config->is_client || now_ns - start_ns < config->duration_ns)) {
         now_ns = clock_now_ns();
-        idle_turns = turn(worker, now_ns) > 0 ? 0 : idle_turns + 1;
-        if (config->is_client && now_ns - worker->last_frame_ns > SILENCE_NS) {
-            worker->lost += config->in_flight;
-            begin_connections(worker, now_ns);
-        }
+        idle_turns = null_worker_turn(worker, now_ns) > 0 ? 0 : idle_turns + 1;
         if (idle_turns > SPIN_TURNS) {
             wait_for_frames(worker);
             idle_turns = 0;

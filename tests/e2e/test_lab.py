@@ -83,7 +83,8 @@ def test_an_ordinary_user_may_make_namespaces(lab):
 
 def test_bad_input_gets_one_line_and_code_2(lab):
     for arguments in (["nosuch"], ["run"], ["run", "--tw-buckets", "0", "--", "true"],
-                      ["pair", "--server", "true"], ["demo", "--duration", "90s"]):
+                      ["pair", "--server", "true"],
+                      ["pair", "--bare", "left", "--server", "true", "--client", "true"], ["demo", "--duration", "90s"]):
         done = run(lab, *arguments)
         assert done.returncode == 2, arguments
         assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -112,6 +113,34 @@ def test_pair_ends_with_the_clients_code_and_ends_the_server(lab):
 def test_pair_says_so_when_the_server_ends_before_it_listens(lab):
     done = run(lab, "pair", "--server", "exit 5", "--client", "true")
     assert done.returncode == 125
+    assert "the server ended with code 5 before it listened" in done.stderr
+
+
+def stack_server(*more):
+    return " ".join([program("finwait-server"), "--engine", "stack", "--link", "packet:lab0", "--address",
+                     "10.9.0.1/24", "--gateway", "10.9.0.2", "--listen", "10.9.0.1:7000", *more])
+
+
+def test_pair_waits_for_a_stack_that_the_kernel_knows_nothing_of(lab):
+    done = run(lab, "pair", "--bare", "server", "--server", f"sleep 0.5; exec {stack_server()}",
+               "--client", "echo hello | nc -N -s 10.10.200.7 10.9.0.1 7000")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "hello"), done.stdout + done.stderr
+    assert done.stderr.count("finwait-server: listening on 10.9.0.1:7000") == 1, done.stderr
+
+
+def test_pair_runs_a_stack_at_both_ends(lab):
+    client = [program("finwait-loadgen"), "--engine", "stack", "--link", "packet:lab0", "--address",
+              "10.10.0.0/16", "--link-address", "10.9.0.2/24", "--target", "10.9.0.1:7000", "--count", "100"]
+    done = run(lab, "pair", "--bare", "both", "--server", f"exec {stack_server()}", "--client", " ".join(client))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pair_says_so_when_a_stack_does_not_come(lab):
+    done = run(lab, "pair", "--bare", "server", "--wait", "300ms", "--server", "echo not yet >&2; sleep 60",
+               "--client", "true")
+    assert done.returncode == 125 and "not yet" in done.stderr and "does not listen" in done.stderr
+    done = run(lab, "pair", "--bare", "server", "--server", "echo cannot >&2; exit 5", "--client", "true")
+    assert done.returncode == 125 and "cannot" in done.stderr
     assert "the server ended with code 5 before it listened" in done.stderr
 
 

@@ -29,6 +29,7 @@ BAD_INPUT = (
     (("--pairs", "1001"), ("--pairs", "1001")),
     (("--seconds", "fast"), ("--seconds", "fast")),
     (("--seconds", "60"), ("--seconds", "60")),
+    (("--warm-up", "10m"), ("--warm-up", "10m")),
     (("--layout", "heap"), ("--layout", "heap", "apart")),
     (("--offloads", "on"), ("--offloads", "on", "as-is")),
     (("--reference", "stack"), ("--reference", "stack")),
@@ -111,10 +112,29 @@ def test_the_stack_stands_beside_the_kernel_at_either_end(tmp_path):
         assert cell["segments_per_conn"]["median"] == pytest.approx(segments, abs=0.1), (closer, row)
 
 
+def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
+    path = tmp_path / "compare.json"
+    done = compare("--client", "stack-packet", "--rows", "tuned,cell,null", "--pairs", "1", "--seconds", "2",
+                   "--warm-up", "2s", "--memory-conns", "0", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "after 2.0 s of the same load: shorter than TIME_WAIT's 60 s" in done.stdout
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["warm_up_seconds"] == 2
+    for cell in document["cells"]:
+        rate = cell["completed_per_sec"]["median"]
+        assert rate > 0 and cell["failed"]["median"] == 0
+        # The link's packets of the measured part alone: as many a connection as without a warm-up.
+        assert cell["segments_per_conn"]["median"] == pytest.approx(7, rel=0.1), cell["row"]
+        if cell["row"] != "null":
+            waiting = cell["client_time_wait"]["median"]
+            assert waiting == pytest.approx(cell["client_time_wait_expected"]["median"], rel=0.05)
+            assert waiting > 1.2 * 2 * rate  # the warm-up's are among them
+
+
 def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):
     release_program("finwait-server")  # sanitized programs do not know their own memory
     path = tmp_path / "compare.json"
-    done = compare("--rows", "kernel", "--pairs", "1", "--seconds", "0.3", "--memory-conns", "2000",
+    done = compare("--rows", "kernel,cell", "--pairs", "1", "--seconds", "0.3", "--memory-conns", "2000",
                    "--offloads", "off", "--json", str(path), binary=release_program)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -122,6 +142,8 @@ def test_memory_of_held_connections_and_offloads_turned_off(tmp_path):
     if Path("/proc/slabinfo").exists() and os.access("/proc/slabinfo", os.R_OK):
         held = document["cells"][0]["memory_bytes_per_conn"]["median"]
         assert 5000 < held < 20000, held  # FACTS: some 8 kB in the kernel, and the programs' own
+    stack = document["cells"][1]["memory_bytes_per_conn"]["median"]
+    assert stack is not None and 200 < stack < 20000, (stack, done.stdout)
 
 
 def test_a_row_whose_program_fails_says_so_and_the_others_stand(tmp_path):
@@ -139,6 +161,21 @@ def test_a_row_whose_program_fails_says_so_and_the_others_stand(tmp_path):
     kernel, epoll = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert kernel["valid"] and not epoll["valid"]
     assert epoll["completed_per_sec"]["median"] is None and "no epoll here" in epoll["error"]
+
+
+def test_a_machine_that_is_busy_with_something_else_is_named(tmp_path):
+    path = tmp_path / "compare.json"
+    spinner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        done = compare("--client", "kernel-epoll", "--rows", "cell", *SHORT, "--json", str(path))
+    finally:
+        spinner.kill()
+        spinner.wait()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trial: the machine was busy with something else before it (1 of 1 trials)" in done.stdout
+    cell = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
+    assert cell["busy_cpus_before"]["median"] > 0.5
+    assert any("busy with something else" in note["text"] for note in cell["notes"])
 
 
 def start_long(mark, *arguments):

@@ -12,9 +12,14 @@ from harness import processes_with, wait_until
 
 HEADS = ("who waits", "a restarted server", "reuse of a 4-tuple", "tcp_tw_reuse", "ports that run out",
          "tcp_max_tw_buckets", "why it exists: old duplicates", "why it exists: a lost last ACK",
-         "reuse in the stack", "pile-up, plateau, drain")
+         "reuse in the stack", "pile-up, plateau, drain: in memory")
+PARTS = ("who-waits", "restart", "reuse", "tw-reuse", "ports", "tw-buckets", "old-duplicate", "lost-ack",
+         "stack-reuse", "churn-kernel", "churn-stack", "churn-memory")
 BAD_INPUT = (
     (("--shrt",), ("--shrt", "--short")),
+    (("--parts", "who-waits,why"), ("--parts", "why", "who-waits")),
+    (("--parts", "who-waits,"), ("--parts", '""')),
+    (("--lifetime", "90s"), ("--lifetime", "90s")),
     (("--rate", "fast"), ("--rate", "fast")),
     (("--rate", "1/s"), ("--rate", "1/s")),
     (("stray",), ("stray",)),
@@ -44,6 +49,18 @@ def test_every_behaviour_shows_as_it_is_said_to():
     assert int(corrupted.group(1)) > 0
     assert re.search(r"2MSL 60 s: connect says EADDRINUSE .* for 60\.\d s; then 0 of \d+ bytes are wrong",
                      done.stdout)
+
+
+def test_parts_are_shown_alone_and_help_names_them_all():
+    done = subprocess.run([program("finwait-lab"), "timewait", "--help"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    listed = re.search(r"show these only: ([\w\s,-]+)\(all", done.stdout).group(1)
+    assert tuple(listed.replace(",", " ").split()) == PARTS
+    done = subprocess.run([program("finwait-lab"), "timewait", "--parts", "old-duplicate,lost-ack", "--parts",
+                           "who-waits"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    heads = [head for head in HEADS if f"\n{head}: " in done.stdout]
+    assert heads == ["who waits", "why it exists: old duplicates", "why it exists: a lost last ACK"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

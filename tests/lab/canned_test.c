@@ -18,10 +18,12 @@ static void a_connection_is_seven_segments_each_the_answer_to_the_one_before(voi
     uint32_t sent = 0, sent_bytes = 0;
     canned_make(&canned, 0x0a090002, 0x0a090001);
     for (enum canned_segment next = CANNED_SYN; next != CANNED_NONE;) {
-        uint32_t bytes = canned_write(frame, &canned, next, 12345);
+        struct canned_id id = {.number = 0xfedcba98, .client_port = 12345};
+        uint32_t bytes = canned_write(frame, &canned, next, id);
         enum canned_segment seen = canned_recognise(frame, bytes);
         assert_int_equal(seen, next);
-        assert_int_equal(canned_client_port(frame, seen), 12345);
+        assert_int_equal(canned_id_of(frame, seen).client_port, 12345);
+        assert_int_equal(canned_id_of(frame, seen).number, 0xfedcba98);
         next = canned_answer(seen);
         sent++;
         sent_bytes += bytes;
@@ -49,14 +51,15 @@ static void what_is_none_of_ours_is_not_recognised(void **state)
     struct canned canned;
     uint8_t frame[CANNED_BYTES_MAX];
     canned_make(&canned, 0x0a090002, 0x0a090001);
-    uint32_t bytes = canned_write(frame, &canned, CANNED_SYN, 12345);
+    const struct canned_id id = {.number = 1, .client_port = 12345};
+    uint32_t bytes = canned_write(frame, &canned, CANNED_SYN, id);
     assert_int_equal(canned_recognise(frame, 20), CANNED_NONE);
     frame[12] = 0x86; /* IPv6 */
     assert_int_equal(canned_recognise(frame, bytes), CANNED_NONE);
-    canned_write(frame, &canned, CANNED_SYN, 12345);
+    canned_write(frame, &canned, CANNED_SYN, id);
     frame[WIRE_ETHER_BYTES + 20 + 13] = WIRE_RST;
     assert_int_equal(canned_recognise(frame, bytes), CANNED_NONE);
-    canned_write(frame, &canned, CANNED_SYN, 12345);
+    canned_write(frame, &canned, CANNED_SYN, id);
     frame[WIRE_ETHER_BYTES + 20 + 3] ^= 1; /* another server's port */
     assert_int_equal(canned_recognise(frame, bytes), CANNED_NONE);
 }

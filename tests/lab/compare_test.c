@@ -62,6 +62,8 @@ static const struct {
     {"--client kernel-epoll,stack-xdp --rows cell,null", "kernel-epoll; stack-xdp; null-xdp; "},
     {"--client stack-packet --server kernel-uring,stack-packet --rows cell",
      "stack-packet > kernel-uring; stack-packet; "},
+    {"--rows null", "null-packet; "},
+    {"--client stack-xdp --rows null,eager", "stack-xdp, 10 segments; null-xdp; "},
     {"--client kernel-uring --client kernel-epoll --rows kernel,cell",
      "kernel-uring; kernel-epoll; "},
 };
@@ -74,6 +76,26 @@ static void the_plan_has_the_wanted_cells_and_the_rows_to_compare_with(void **st
         names_of(plans[i].line, names, sizeof(names));
         assert_string_equal(names, plans[i].names);
     }
+}
+
+/* Every client with every server, and all rows beside them. */
+static void all_cells_at_once_have_room(void **state)
+{
+    (void)state;
+    static const char all[] = "kernel-uring,kernel-epoll,stack-packet,stack-xdp";
+    char line[256], text[TEXT_MAX];
+    snprintf(line, sizeof(line),
+             "--client %s --server %s --closer client,server,both --close "
+             "fin,close,half,rst,fin-no-timewait",
+             all, all);
+    struct compare_options options = parse(text, line);
+    struct compare compare;
+    struct failure failure;
+    assert_int_equal(compare_plan(&compare, &options, &failure), 0);
+    assert_int_equal(compare.group_count, 15);
+    /* 16 cells, of which one is the kernel's row; it tuned; 4 with 10 segments; 2 null. */
+    assert_int_equal(compare.groups[14].count, 16 + 1 + 4 + 2);
+    compare_free(&compare);
 }
 
 static void every_closer_and_close_has_a_group_of_its_own(void **state)
@@ -157,6 +179,9 @@ static void a_tuned_kernel_acknowledges_with_data_at_both_ends_and_defers_accept
     assert_string_equal(command.argv[0], "/bin/finwait-loadgen");
     assert_words(join(&command, line, sizeof(line)), " --quickack on", "--in-flight");
     assert_words(line, " --duration 1500ms", "--hold");
+    spec.warm_up_ns = 65000000000;
+    command_client(&command, &spec, "report");
+    assert_words(join(&command, line, sizeof(line)), " --duration 66500ms", NULL);
     spec.tuning = LAB_TUNED;
     command_client(&command, &spec, "report");
     assert_words(join(&command, line, sizeof(line)), " --quickack off", NULL);
@@ -190,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plan_has_the_wanted_cells_and_the_rows_to_compare_with),
+        cmocka_unit_test(all_cells_at_once_have_room),
         cmocka_unit_test(every_closer_and_close_has_a_group_of_its_own),
         cmocka_unit_test(what_is_unknown_is_refused_by_name),
         cmocka_unit_test(a_tuned_kernel_acknowledges_with_data_at_both_ends_and_defers_accept),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "bench/lab/measure.h"
 #include "bench/lab/observer.h"
 #include "bench/lab/usage.h"
 
@@ -47,6 +48,88 @@ static void the_error_is_that_of_so_many_samples(void **state)
     assert_true(usage_error_ns(&difference, UINT64_C(4000000000)) == 0);
 }
 
+static void a_machine_is_quiet_only_when_it_was_seen_to_be(void **state)
+{
+    (void)state;
+    struct usage before = {.at_ns = 0, .busy_ns = 0, .cpus = 2};
+    struct usage idle = {.at_ns = 100000000, .busy_ns = 20000000, .cpus = 2};
+    struct usage busy = {.at_ns = 100000000, .busy_ns = 150000000, .cpus = 2};
+    struct usage unread = {.at_ns = 100000000, .cpus = 0};
+    assert_true(usage_calm(&before, &idle).quiet);
+    assert_false(usage_calm(&before, &busy).quiet);
+    assert_true(usage_calm(&before, &busy).known);
+    assert_true(fabs(usage_calm(&before, &busy).busy_cpus - 1.5) < 1e-9);
+    assert_false(usage_calm(&before, &unread).known);
+    assert_false(usage_calm(&before, &unread).quiet);
+    assert_true(isnan(usage_calm(&before, &unread).busy_cpus));
+}
+
+static void resident_memory_is_a_figure_or_unknown_and_never_a_false_zero(void **state)
+{
+    (void)state;
+    uint64_t bytes = 5;
+    assert_true(usage_parse_resident("Name:\tx\nRssAnon:\t    12 kB\nRssFile:\t 3 kB\n", &bytes));
+    assert_int_equal(bytes, 12 * 1024);
+    assert_false(usage_parse_resident("Name:\tx\nRssFile:\t 3 kB\n", &bytes));
+    assert_false(usage_parse_resident("Name:\tx\nRssAnon:\n", &bytes));
+    assert_true(usage_resident_bytes(getpid(), &bytes) && bytes > 0);
+    assert_false(usage_resident_bytes(0, &bytes)); /* nobody has this number */
+}
+
+static void held_memory_is_unknown_when_a_part_of_it_is(void **state)
+{
+    (void)state;
+    json_t *report = json_pack("{s:i, s:f}", "open_max", 10, "bytes_per_conn", 100.0);
+    struct cell_spec spec = {.in_flight = 10};
+    struct cell_result result = {.client = report,
+                                 .held_slabs_known = true,
+                                 .held_slab_bytes = 50000,
+                                 .held_server_known = true,
+                                 .held_server_bytes = 2000};
+    assert_true(fabs(measure_held_bytes(&spec, &result) - 5300) < 1e-6);
+    result.held_server_known = false;
+    assert_true(isnan(measure_held_bytes(&spec, &result)));
+    result.held_server_known = true;
+    result.held_slabs_known = false;
+    assert_true(isnan(measure_held_bytes(&spec, &result)));
+    json_decref(report);
+}
+
+static void a_series_gives_what_was_completed_in_a_stretch_of_it(void **state)
+{
+    (void)state;
+    json_t *report = json_loads("{\"series\": [[1, 0, 100], [2, 0, 200], [3.5, 0, 400]]}", 0, NULL);
+    assert_true(fabs(measure_completed(report, 0, 3.5) - 900) < 1e-6);
+    assert_true(fabs(measure_completed(report, 1.5, 2.5) - 300) < 1e-6);
+    assert_true(fabs(measure_completed(report, 2, 4) - 800) <
+                1e-6); /* what is missing as the rest */
+    assert_true(isnan(measure_completed(report, 3, 5)));
+    assert_true(isnan(measure_completed(NULL, 0, 1)));
+    json_decref(report);
+}
+
+static void a_stack_tells_what_its_time_wait_takes_at_either_end(void **state)
+{
+    (void)state;
+    json_t *stack =
+        json_loads("{\"counters\": {\"stack_memory\": {\"time_wait_records\": 10000, "
+                   "\"time_wait_memory_bytes\": 320000, \"index_memory_bytes\": 80000}}}",
+                   0, NULL);
+    struct cell_spec spec = {
+        .client = LAB_STACK_PACKET, .server = LAB_STACK_PACKET, .closer = "client", .close = "fin"};
+    struct cell_result result = {.client = stack};
+    struct measures measures;
+    measure_trial(&measures, &spec, &result);
+    assert_true(fabs(measures.values[MEASURE_MEMORY_TIME_WAIT] - 40) < 1e-9);
+    result = (struct cell_result){.server = stack};
+    measure_trial(&measures, &spec, &result);
+    assert_true(fabs(measures.values[MEASURE_MEMORY_TIME_WAIT] - 40) < 1e-9);
+    result = (struct cell_result){.client = NULL};
+    measure_trial(&measures, &spec, &result);
+    assert_true(isnan(measures.values[MEASURE_MEMORY_TIME_WAIT]));
+    json_decref(stack);
+}
+
 static void slabs_are_the_pages_of_live_objects(void **state)
 {
     (void)state;
@@ -82,6 +165,11 @@ int main(void)
         cmocka_unit_test(busy_time_has_no_idle_no_waiting_and_no_steal),
         cmocka_unit_test(a_counter_that_steps_back_counts_as_nothing),
         cmocka_unit_test(the_error_is_that_of_so_many_samples),
+        cmocka_unit_test(a_machine_is_quiet_only_when_it_was_seen_to_be),
+        cmocka_unit_test(resident_memory_is_a_figure_or_unknown_and_never_a_false_zero),
+        cmocka_unit_test(held_memory_is_unknown_when_a_part_of_it_is),
+        cmocka_unit_test(a_series_gives_what_was_completed_in_a_stretch_of_it),
+        cmocka_unit_test(a_stack_tells_what_its_time_wait_takes_at_either_end),
         cmocka_unit_test(slabs_are_the_pages_of_live_objects),
         cmocka_unit_test(a_links_traffic_is_found_by_its_whole_name),
     };

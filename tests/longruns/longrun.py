@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,15 @@ class Checks:
 
     def exit_code(self):
         return 1 if self.failed else 0
+
+
+def choose(names, known):
+    """The parts that were asked for, all of them without a name. A name that is not known ends the run."""
+    for name in names:
+        if name not in known:
+            print(f'unknown part "{name}"; use {", ".join(known)}', file=sys.stderr)
+            sys.exit(2)
+    return list(names or known)
 
 
 def words(*arguments):

@@ -7,7 +7,7 @@ import bulk
 import peers
 from cable import SERVER
 from harness import Namespace, Stage
-from longrun import Checks
+from longrun import Checks, choose
 from proof import KERNEL, ProofCable
 
 MIB = 1 << 20
@@ -64,7 +64,7 @@ def by_our_client(checks, name, stage):
 
 def main(names):
     checks = Checks()
-    for name in names or PARTS:
+    for name in choose(names, PARTS):
         for show in (to_our_server, by_our_client):
             with Namespace(), tempfile.TemporaryDirectory() as folder:
                 stage = Stage(folder)
