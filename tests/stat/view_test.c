@@ -114,7 +114,7 @@ static void test_80x24_has_every_part_and_no_line_is_cut(void **state)
         "LAST_ACK",
         "TIME_WAIT 28,123 of at most 131,072, reused 0/s, overflow 0/s\n",
         "forecast  28,680 at 470/s for 61.02 s (assumed)\n",
-        "per s: listen drops 12  overflows 0  SYN queue 0  cookies 0  retrans 0  resets 0\n",
+        "per s: drops 12  overflows 0  SYN queue 0  cookies 0  retrans 0  resets 0\n",
         "[::1]:80",
         "the accept queue of 0.0.0.0:7000 is full\n",
         "q quit   p pause",
@@ -143,6 +143,29 @@ static void test_rates_in_and_out_come_from_the_counters(void **state)
     assert_int_equal(strtoul(at, &at, 10), 460);
     find_line(text, "CLOSE_WAIT", line);
     assert_non_null(strstr(line, "0         -         -"));
+    free(text);
+}
+
+static void test_counts_of_the_moment_are_shown_where_there_are_any(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fill(&fixture);
+    fixture.now.census_age_ns = 20 * NS_PER_SEC;
+    char *text = draw(&fixture, 24, 80);
+    char line[256];
+    find_line(text, "state", line);
+    assert_non_null(strstr(line, " counted "));
+    find_line(text, "ESTABLISHED", line);
+    assert_non_null(strstr(line, " 14,000 "));
+    free(text);
+    fixture.now.has_present = true;
+    fixture.now.present.n[TCP_STATE_ESTABLISHED] = 15123;
+    text = draw(&fixture, 24, 80);
+    find_line(text, "state", line);
+    assert_non_null(strstr(line, " now "));
+    find_line(text, "ESTABLISHED", line);
+    assert_non_null(strstr(line, " 15,123 "));
     free(text);
 }
 
@@ -283,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_80x24_has_every_part_and_no_line_is_cut),
         cmocka_unit_test(test_rates_in_and_out_come_from_the_counters),
+        cmocka_unit_test(test_counts_of_the_moment_are_shown_where_there_are_any),
         cmocka_unit_test(test_exact_transitions_give_every_state_its_rates),
         cmocka_unit_test(test_bars_are_in_proportion_and_fill_the_width),
         cmocka_unit_test(test_any_size_is_drawn_within_its_bounds),
