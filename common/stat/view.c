@@ -15,6 +15,7 @@
 #define NUMBER_WIDTH 9
 #define BAR_COLUMN (NAME_WIDTH + 4 * (NUMBER_WIDTH + 1) + 2)
 #define NOTE_ROWS_MAX 6
+#define MISSING_TWO_ROWS_FROM 24 /* rows of the terminal, for what is missing to take two */
 #define DURATION_MAX 32
 #define NUMBER_MAX FORMAT_TEXT_MAX
 
@@ -79,17 +80,24 @@ static void draw_census(const struct drawing *drawing)
     char age[DURATION_MAX];
     char cost[DURATION_MAX];
     char spacing[DURATION_MAX] = "-";
+    char wall[DURATION_MAX];
+    char took[DURATION_MAX + NUMBER_MAX] = "";
+    const bool is_wide = drawing->canvas->columns >= WIDE_COLUMNS;
     display_format_duration(now->census_age_ns, age, sizeof(age));
     display_format_duration(now->census.stamp.cpu_ns, cost, sizeof(cost));
     if (now->census_every_ns > 0) {
         display_format_duration(now->census_every_ns, spacing, sizeof(spacing));
     }
-    canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU, every %s, budget %u.%u%%%s",
-                 drawing->head->method, age, cost, spacing, drawing->head->budget_permille / 10,
-                 drawing->head->budget_permille % 10,
+    if (is_wide) {
+        snprintf(took, sizeof(took), " in %s",
+                 display_format_duration(now->census.stamp.wall_ns, wall, sizeof(wall)));
+    }
+    canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU%s, every %s, budget %u.%u%%%s",
+                 drawing->head->method, age, cost, took, spacing,
+                 drawing->head->budget_permille / 10, drawing->head->budget_permille % 10,
                  now->census.stamp.stability != CENSUS_CHANGED ? ""
-                 : drawing->canvas->columns < WIDE_COLUMNS     ? "; it moved"
-                                                               : "; sockets moved meanwhile");
+                 : is_wide                                     ? "; sockets moved meanwhile"
+                                                               : "; it moved");
 }
 
 static uint64_t state_count(const struct sample *now, enum tcp_state state)
@@ -508,7 +516,8 @@ void view_draw(struct canvas *canvas, const struct sample_head *head, const stru
     row = draw_time_wait(&drawing, row);
     row = draw_drops(&drawing, row);
     if (head->missing[0] != '\0') {
-        row += canvas_print_words(canvas, place(row, 0, 0, CANVAS_DIM), 1, head->missing);
+        const int most = canvas->rows >= MISSING_TWO_ROWS_FROM ? 2 : 1;
+        row += canvas_print_words(canvas, place(row, 0, 0, CANVAS_DIM), most, head->missing);
     }
     draw_middle(&drawing, row, bottom);
 }

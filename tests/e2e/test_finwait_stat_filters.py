@@ -231,6 +231,7 @@ def test_a_warning_stands_in_every_output(stage):
     (["--remote-address", "localhost"], "localhost"),
     (["--address", *[word for i in range(33) for word in (f"10.0.0.{i}", "--address")][:-1]], "at most 32"),
     (["--state", "open"], "open"),
+    (["--state", "closed"], "lists no such sockets"),
     (["--pid", "0"], "--pid"),
     (["--pid", "4194304"], "no process"),
     (["--pid", "nginx"], "nginx"),

@@ -56,6 +56,7 @@ static void fill(struct fixture *fixture)
     now->census_every_ns = 1920 * NS_PER_MS;
     now->census.stamp.started_ns = 9600 * NS_PER_MS;
     now->census.stamp.cpu_ns = 8210 * NS_PER_US;
+    now->census.stamp.wall_ns = 9 * NS_PER_MS;
     now->census.total.n[TCP_STATE_TIME_WAIT] = 28000;
     now->census.total.n[TCP_STATE_ESTABLISHED] = 14000;
     now->time_wait = (struct timewait_estimate){
@@ -244,6 +245,7 @@ static void test_a_wide_terminal_has_listeners_and_owners_side_by_side(void **st
     fixture.now.owners[0].counts.n[TCP_STATE_CLOSE_WAIT] = 1532;
     char *text = draw(&fixture, 43, 132);
     char line[256];
+    assert_non_null(strstr(text, "400 ms old, 8.21 ms of CPU in 9.00 ms, every 1.92 s"));
     find_line(text, "listen queues", line);
     assert_non_null(strstr(line, "most sockets by pid"));
     find_line(text, "0.0.0.0:7000", line);
