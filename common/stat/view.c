@@ -15,7 +15,7 @@
 #define NUMBER_WIDTH 9
 #define BAR_COLUMN (NAME_WIDTH + 4 * (NUMBER_WIDTH + 1) + 2)
 #define NOTE_ROWS_MAX 6
-#define MISSING_TWO_ROWS_FROM 24 /* rows of the terminal, for what is missing to take two */
+#define MISSING_TWO_ROWS_FROM 30 /* rows of a terminal in which what is missing may take two */
 #define DURATION_MAX 32
 #define NUMBER_MAX FORMAT_TEXT_MAX
 
