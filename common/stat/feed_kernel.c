@@ -130,6 +130,12 @@ static void on_walk(void *context)
     observer_walk(((struct kernel_feed *)context)->observer);
 }
 
+/* Likewise. */
+static void around_census(void *context, const struct tcp_state_counts *counted)
+{
+    observer_note_census(((struct kernel_feed *)context)->observer, counted);
+}
+
 static void make_sample(struct kernel_feed *kernel, const struct watch_latest *latest,
                         struct sample *sample)
 {
@@ -304,6 +310,7 @@ static int start_watch(struct kernel_feed *kernel, struct failure *failure)
         .census = census,
         .on_tick = on_tick,
         .walk = observer_walks(kernel->observer) ? on_walk : NULL,
+        .around = around_census,
         .context = kernel,
     };
     pthread_mutex_lock(&kernel->lock);

@@ -140,10 +140,16 @@ static int check_ends(const struct stat_settings *settings, struct failure *fail
     return 0;
 }
 
-/* A listener has no peer: neither a remote port nor a remote address. */
-static int check_listeners(const struct stat_settings *settings, struct failure *failure)
+/* A listener has no peer: neither a remote port nor a remote address. A closed socket is in none of
+ * the kernel's tables. */
+static int check_states(const struct stat_settings *settings, struct failure *failure)
 {
     const struct stat_options *options = settings->options;
+    if (settings->states == UINT32_C(1) << TCP_STATE_CLOSED) {
+        return failure_set(failure, EINVAL,
+                           "--state closed: the kernel lists no such sockets, so that none can "
+                           "pass; use another state");
+    }
     const bool only_listeners = settings->states == UINT32_C(1) << TCP_STATE_LISTEN;
     if (only_listeners && options->remote_ports.count > 0) {
         return failure_set(failure, EINVAL,
@@ -213,7 +219,7 @@ int stat_filters_make(struct stat_settings *settings, struct failure *failure)
         error = check_ends(settings, failure);
     }
     if (error == 0) {
-        error = check_listeners(settings, failure);
+        error = check_states(settings, failure);
     }
     return error == 0 ? check_owner(settings, failure) : error;
 }

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "stat/lasted.h"
+#include "stat/present.h"
 #include "tcpstat/census_owners.h"
+#include "tcpstat/counters.h"
 #include "tcpstat/owners.h"
 #include "tcpstat/transitions.h"
 #include "tcpstat/tuples.h"
@@ -28,8 +30,8 @@ struct observation {
 struct observer {
     const struct stat_settings *settings;
     struct transitions *transitions; /* NULL: not to be had here */
-    struct transitions_snapshot snapshot;
     struct lasted lasted;
+    struct tcpstat_counters *counters; /* the census thread's; NULL: no census is carried on */
 
     /* The walking thread's. */
     struct owners *owners;     /* NULL: not wanted */
@@ -44,6 +46,11 @@ struct observer {
     pthread_mutex_t lock; /* guards what follows */
     uint64_t lifetime_ns; /* TIME_WAIT's, as the newest sample has it */
     struct observation latest;
+    struct transitions_snapshot snapshot; /* the transitions are read with the lock held */
+    struct present_reading begin;         /* of the census under way, once it is */
+    bool has_begin;
+    struct present_base base; /* of the last census */
+    bool has_base;
 };
 
 /* Copies a name so that it can be shown and written as JSON: a process chooses its own. */
@@ -239,6 +246,24 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
     return 0;
 }
 
+/* Opens what a census is carried on by. Without it counts are as old as the census, which is said
+ * beside them. A census by owner is not carried on: a socket may change its owner. */
+static void open_present(struct observer *observer)
+{
+    if (observer->transitions == NULL || stat_settings_names_owner(observer->settings)) {
+        return;
+    }
+    const struct census_request request = stat_settings_request(observer->settings);
+    observer->base.states = request.states;
+    observer->base.follows_time_wait =
+        request.local_ports == NULL && request.remote_ports == NULL &&
+        request.either_ports == NULL && !census_request_names_addresses(&request);
+    struct failure ignored;
+    if (tcpstat_counters_open(&observer->counters, &ignored) < 0) {
+        observer->counters = NULL;
+    }
+}
+
 int observer_open(struct observer **observer, const struct stat_settings *settings,
                   struct sample_head *head, struct failure *failure)
 {
@@ -258,10 +283,52 @@ int observer_open(struct observer **observer, const struct stat_settings *settin
         observer_close(made);
         return error;
     }
+    open_present(made);
     *observer = made;
     return 0;
 }
 
+static bool read_present(struct observer *observer, struct present_reading *reading)
+{
+    if (observer->counters == NULL ||
+        tcpstat_counters_read_time_wait(observer->counters, &reading->time_wait_live) < 0 ||
+        transitions_read(observer->transitions, &observer->snapshot) < 0) {
+        return false;
+    }
+    reading->matrix = observer->snapshot.matrix;
+    return true;
+}
+
+void observer_note_census(struct observer *observer, const struct tcp_state_counts *counted)
+{
+    pthread_mutex_lock(&observer->lock);
+    struct present_reading reading = {0};
+    const bool is_read = read_present(observer, &reading);
+    if (counted == NULL) {
+        observer->has_begin = is_read;
+        observer->begin = reading;
+    } else {
+        observer->has_base = is_read && observer->has_begin;
+        observer->base.counted = *counted;
+        observer->base.begin = observer->begin;
+        observer->base.end = reading;
+    }
+    pthread_mutex_unlock(&observer->lock);
+}
+
+/* Requires the lock. */
+static void add_present(const struct observer *observer, struct sample *sample)
+{
+    if (!observer->has_base || !sample->has_transitions) {
+        return;
+    }
+    const struct present_reading now = {.matrix = sample->transitions,
+                                        .time_wait_live = sample->values[WATCH_time_wait]};
+    sample->has_present = true;
+    present_follow(&observer->base, &now, &sample->present);
+}
+
+/* Requires the lock. */
 static void add_transitions(struct observer *observer, uint64_t origin_ns, struct sample *sample)
 {
     if (observer->transitions == NULL ||
@@ -290,8 +357,9 @@ static void add_owners(const struct observation *latest, uint64_t origin_ns, str
 
 void observer_add(struct observer *observer, uint64_t origin_ns, struct sample *sample)
 {
-    add_transitions(observer, origin_ns, sample);
     pthread_mutex_lock(&observer->lock);
+    add_transitions(observer, origin_ns, sample);
+    add_present(observer, sample);
     const struct observation *latest = &observer->latest;
     observer->lifetime_ns = sample->time_wait.lifetime_ns;
     add_owners(latest, origin_ns, sample);
@@ -311,6 +379,7 @@ void observer_close(struct observer *observer)
     }
     owners_close(observer->owners);
     owners_result_free(&observer->result);
+    tcpstat_counters_close(observer->counters);
     transitions_snapshot_free(&observer->snapshot);
     transitions_close(observer->transitions);
     cgroup_set_free(&observer->cgroups);

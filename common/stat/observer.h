@@ -28,8 +28,11 @@ bool observer_walks(const struct observer *observer);
 /* Walks over all sockets once; any thread, one at a time. */
 void observer_walk(struct observer *observer);
 
+/* To be called around each census, as watch.h says: keeps what a census is carried on from. */
+void observer_note_census(struct observer *observer, const struct tcp_state_counts *counted);
+
 /* Reads the matrix, and adds it and what the last walk found to a sample, whose time counts from
- * `origin_ns` of clock_now_ns. */
+ * `origin_ns` of clock_now_ns and whose counters are there; carries the last census on to it. */
 void observer_add(struct observer *observer, uint64_t origin_ns, struct sample *sample);
 
 /* NULL is allowed. */

@@ -144,3 +144,43 @@ json_t *parts_listeners(struct parts *parts, const struct sample *sample)
     }
     return rows;
 }
+
+json_t *parts_time_wait(struct parts *parts, const struct timewait_estimate *estimate)
+{
+    json_t *object = json_object();
+    parts_set_number(parts, object, "live", estimate->live);
+    parts_set(parts, object, "made_per_sec", json_real(estimate->made_per_sec));
+    parts_set(parts, object, "ended_per_sec", json_real(estimate->ended_per_sec));
+    parts_set_number(parts, object, "lifetime_ns", estimate->lifetime_ns);
+    parts_set(parts, object, "lifetime_is_measured", json_boolean(estimate->lifetime_is_measured));
+    parts_set(parts, object, "recycled_share", json_real(estimate->recycled_share));
+    parts_set_number(parts, object, "plateau", estimate->plateau);
+    parts_set(parts, object, "plateau_is_capped", json_boolean(estimate->plateau_is_capped));
+    parts_set(parts, object, "plateau_measured",
+              estimate->at_plateau ? json_real(estimate->plateau_measured) : json_null());
+    parts_set(parts, object, "plateau_error",
+              estimate->at_plateau ? json_real(estimate->plateau_error) : json_null());
+    return object;
+}
+
+/* Gives what every counter of the kernel rose by, those that did not move left out. */
+static json_t *make_deltas(struct parts *parts, const struct sample_end *end)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < end->delta_count; i++) {
+        parts_set(parts, object, end->deltas[i].name, json_integer(end->deltas[i].rise));
+    }
+    return object;
+}
+
+void parts_set_end(struct parts *parts, json_t *object, const struct sample_end *end)
+{
+    parts_set(parts, object, "kernel_deltas", make_deltas(parts, end));
+    parts_set_number(parts, object, "ticks_missed", end->ticks_missed);
+    parts_set_number(parts, object, "tick_errors", end->tick_errors);
+    parts_set_number(parts, object, "tick_cpu_ns", end->tick_cpu_ns);
+    parts_set_number(parts, object, "census_errors", end->census_errors);
+    parts_set_number(parts, object, "census_cpu_ns", end->census_cpu_ns);
+    parts_set_number(parts, object, "walk_cpu_ns", end->walk_cpu_ns);
+    parts_set_number(parts, object, "budget_cpu_ns", end->budget_cpu_ns);
+}

@@ -41,4 +41,10 @@ json_t *parts_owners(struct parts *parts, const struct sample *sample);
 /* A sample's listeners. */
 json_t *parts_listeners(struct parts *parts, const struct sample *sample);
 
+/* What is known of TIME_WAIT: {"live": ..., "made_per_sec": ..., ..., "plateau_measured": null}. */
+json_t *parts_time_wait(struct parts *parts, const struct timewait_estimate *estimate);
+
+/* Adds to an object what is known only when a run has ended. */
+void parts_set_end(struct parts *parts, json_t *object, const struct sample_end *end);
+
 #endif

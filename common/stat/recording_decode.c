@@ -119,7 +119,7 @@ static struct timewait_estimate decode_time_wait(const json_t *object)
         .recycled_share = get_real(object, "recycled_share"),
         .plateau = get_number(object, "plateau"),
         .plateau_is_capped = get_flag(object, "plateau_is_capped"),
-        .at_plateau = json_object_get(object, "plateau_measured") != NULL,
+        .at_plateau = json_is_number(json_object_get(object, "plateau_measured")),
         .plateau_measured = get_real(object, "plateau_measured"),
         .plateau_error = get_real(object, "plateau_error"),
     };
@@ -233,6 +233,8 @@ static enum recording_line decode_sample(const json_t *line, struct sample *samp
     sample->census_every_ns = get_number(line, "census_every_ns");
     sample->owners_in_ns = get_number(line, "owners_in_ns");
     sample->peak = decode_counts(json_object_get(line, "peak"));
+    sample->has_present = json_is_object(json_object_get(line, "present"));
+    sample->present = decode_counts(json_object_get(line, "present"));
     sample->is_last = get_flag(line, "is_last");
     for (int i = 0; i < WATCH_FIELD_COUNT; i++) {
         sample->values[i] = get_number(values, watch_field_infos[i].name);

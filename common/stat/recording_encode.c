@@ -41,24 +41,6 @@ static json_t *encode_census(struct parts *parts, const struct sample *sample)
     return object;
 }
 
-static json_t *encode_time_wait(struct parts *parts, const struct timewait_estimate *estimate)
-{
-    json_t *object = json_object();
-    parts_set_number(parts, object, "live", estimate->live);
-    parts_set(parts, object, "made_per_sec", json_real(estimate->made_per_sec));
-    parts_set(parts, object, "ended_per_sec", json_real(estimate->ended_per_sec));
-    parts_set_number(parts, object, "lifetime_ns", estimate->lifetime_ns);
-    parts_set(parts, object, "lifetime_is_measured", json_boolean(estimate->lifetime_is_measured));
-    parts_set(parts, object, "recycled_share", json_real(estimate->recycled_share));
-    parts_set_number(parts, object, "plateau", estimate->plateau);
-    parts_set(parts, object, "plateau_is_capped", json_boolean(estimate->plateau_is_capped));
-    if (estimate->at_plateau) {
-        parts_set(parts, object, "plateau_measured", json_real(estimate->plateau_measured));
-        parts_set(parts, object, "plateau_error", json_real(estimate->plateau_error));
-    }
-    return object;
-}
-
 static json_t *encode_values(struct parts *parts, const struct sample *sample)
 {
     json_t *values = json_object();
@@ -103,8 +85,11 @@ json_t *recording_encode_sample(const struct sample *sample, uint64_t census_kno
     if (sample->census_count > 0) {
         parts_set(&parts, line, "peak", parts_counts(&parts, &sample->peak));
     }
+    if (sample->has_present) {
+        parts_set(&parts, line, "present", parts_counts(&parts, &sample->present));
+    }
     parts_set(&parts, line, "values", encode_values(&parts, sample));
-    parts_set(&parts, line, "time_wait", encode_time_wait(&parts, &sample->time_wait));
+    parts_set(&parts, line, "time_wait", parts_time_wait(&parts, &sample->time_wait));
     if (sample->census_count > census_known) {
         parts_set(&parts, line, "census", encode_census(&parts, sample));
     }
@@ -116,18 +101,7 @@ json_t *recording_encode_end(const struct sample_end *end)
 {
     struct parts parts = {0};
     json_t *object = json_object();
-    parts_set_number(&parts, object, "ticks_missed", end->ticks_missed);
-    parts_set_number(&parts, object, "tick_errors", end->tick_errors);
-    parts_set_number(&parts, object, "tick_cpu_ns", end->tick_cpu_ns);
-    parts_set_number(&parts, object, "census_errors", end->census_errors);
-    parts_set_number(&parts, object, "census_cpu_ns", end->census_cpu_ns);
-    parts_set_number(&parts, object, "walk_cpu_ns", end->walk_cpu_ns);
-    parts_set_number(&parts, object, "budget_cpu_ns", end->budget_cpu_ns);
-    json_t *deltas = json_object();
-    for (uint32_t i = 0; i < end->delta_count; i++) {
-        parts_set(&parts, deltas, end->deltas[i].name, json_integer(end->deltas[i].rise));
-    }
-    parts_set(&parts, object, "kernel_deltas", deltas);
+    parts_set_end(&parts, object, end);
     json_t *line = json_object();
     parts_set(&parts, line, "end", object);
     return parts_finish(&parts, line);

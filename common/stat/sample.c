@@ -94,24 +94,6 @@ static struct sample_flow time_wait_flow(const struct sample *now, const struct 
     };
 }
 
-static uint64_t transitions_entered(const struct tcp_transitions *matrix, enum tcp_state state)
-{
-    uint64_t sum = 0;
-    for (int from = 0; from < TCP_STATE_COUNT; from++) {
-        sum += from == (int)state ? 0 : matrix->n[from][state];
-    }
-    return sum;
-}
-
-static uint64_t transitions_left(const struct tcp_transitions *matrix, enum tcp_state state)
-{
-    uint64_t sum = 0;
-    for (int to = 0; to < TCP_STATE_COUNT; to++) {
-        sum += to == (int)state ? 0 : matrix->n[state][to];
-    }
-    return sum;
-}
-
 /* The matrix is read at times of its own, so its rates have their own span. */
 static struct sample_flow matrix_flow(const struct sample *now, const struct sample *before,
                                       enum tcp_state state)
@@ -121,10 +103,10 @@ static struct sample_flow matrix_flow(const struct sample *now, const struct sam
         return (struct sample_flow){.has_in = true, .has_out = true};
     }
     const double per = (double)NS_PER_SEC / (double)span_ns;
-    const uint64_t entered = transitions_entered(&now->transitions, state) -
-                             transitions_entered(&before->transitions, state);
-    const uint64_t left =
-        transitions_left(&now->transitions, state) - transitions_left(&before->transitions, state);
+    const uint64_t entered = tcp_transitions_entered(&now->transitions, state) -
+                             tcp_transitions_entered(&before->transitions, state);
+    const uint64_t left = tcp_transitions_left(&now->transitions, state) -
+                          tcp_transitions_left(&before->transitions, state);
     return (struct sample_flow){
         .has_in = true,
         .has_out = true,

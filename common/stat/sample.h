@@ -70,6 +70,8 @@ struct sample {
     struct tcp_state_counts peak; /* most in each state over the censuses since the sample before */
     uint64_t census_age_ns;       /* since the census began */
     uint64_t census_every_ns;     /* from one to the next, by the budget; 0: not known, or never */
+    bool has_present;
+    struct tcp_state_counts present; /* of the moment: a census carried on by exact transitions */
 
     struct timewait_estimate time_wait;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "report/format.h"
 #include "stat/display.h"
 
 #define WIDE_COLUMNS 120
@@ -14,8 +15,9 @@
 #define NUMBER_WIDTH 9
 #define BAR_COLUMN (NAME_WIDTH + 4 * (NUMBER_WIDTH + 1) + 2)
 #define NOTE_ROWS_MAX 6
+#define MISSING_TWO_ROWS_FROM 30 /* rows of a terminal in which what is missing may take two */
 #define DURATION_MAX 32
-#define NUMBER_MAX 40
+#define NUMBER_MAX FORMAT_TEXT_MAX
 
 /* What all parts need. */
 struct drawing {
@@ -37,22 +39,6 @@ struct area {
 static struct canvas_at place(int row, int column, int width, enum canvas_style style)
 {
     return (struct canvas_at){.row = row, .column = column, .width = width, .style = style};
-}
-
-/* Writes a count with its thousands apart: "28,123". Returns `text`. */
-static const char *format_count(uint64_t count, char text[NUMBER_MAX])
-{
-    char digits[NUMBER_MAX];
-    const int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
-    int at = 0;
-    for (int i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0) {
-            text[at++] = ',';
-        }
-        text[at++] = digits[i];
-    }
-    text[at] = '\0';
-    return text;
 }
 
 /* Writes a rate: one decimal below 10, none above; "-" where there is none. Returns `text`. */
@@ -102,22 +88,35 @@ static void draw_census(const struct drawing *drawing)
     char age[DURATION_MAX];
     char cost[DURATION_MAX];
     char spacing[DURATION_MAX] = "-";
+    char wall[DURATION_MAX];
+    char took[DURATION_MAX + NUMBER_MAX] = "";
+    const bool is_wide = drawing->canvas->columns >= WIDE_COLUMNS;
     display_format_duration(now->census_age_ns, age, sizeof(age));
     display_format_duration(now->census.stamp.cpu_ns, cost, sizeof(cost));
     if (now->census_every_ns > 0) {
         display_format_duration(now->census_every_ns, spacing, sizeof(spacing));
     }
-    canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU, every %s, budget %u.%u%%%s",
-                 drawing->head->method, age, cost, spacing, drawing->head->budget_permille / 10,
-                 drawing->head->budget_permille % 10,
+    if (is_wide) {
+        snprintf(took, sizeof(took), " in %s",
+                 display_format_duration(now->census.stamp.wall_ns, wall, sizeof(wall)));
+    }
+    canvas_print(drawing->canvas, at, "census: %s, %s old, %s of CPU%s, every %s, budget %u.%u%%%s",
+                 drawing->head->method, age, cost, took, spacing,
+                 drawing->head->budget_permille / 10, drawing->head->budget_permille % 10,
                  now->census.stamp.stability != CENSUS_CHANGED ? ""
-                 : drawing->canvas->columns < WIDE_COLUMNS     ? "; it moved"
-                                                               : "; sockets moved meanwhile");
+                 : is_wide                                     ? "; sockets moved meanwhile"
+                                                               : "; it moved");
 }
 
 static uint64_t state_count(const struct sample *now, enum tcp_state state)
 {
-    return now->census.total.n[state];
+    return now->has_present ? now->present.n[state] : now->census.total.n[state];
+}
+
+/* Tells whether the counts are those of the moment, or as old as the census. */
+static bool counts_are_new(const struct drawing *drawing)
+{
+    return drawing->now->has_present || drawing->now->census_age_ns <= drawing->head->interval_ns;
 }
 
 static uint64_t most_sockets(const struct sample *now)
@@ -157,8 +156,8 @@ static void draw_state(const struct drawing *drawing, int row, enum tcp_state st
 static int draw_states(const struct drawing *drawing, int row)
 {
     canvas_print(drawing->canvas, place(row, 0, 0, CANVAS_HEAD), "%-*s %*s %*s %*s %*s", NAME_WIDTH,
-                 "state", NUMBER_WIDTH, "now", NUMBER_WIDTH, "in/s", NUMBER_WIDTH, "out/s",
-                 NUMBER_WIDTH, "oldest");
+                 "state", NUMBER_WIDTH, counts_are_new(drawing) ? "now" : "counted", NUMBER_WIDTH,
+                 "in/s", NUMBER_WIDTH, "out/s", NUMBER_WIDTH, "oldest");
     canvas_style_row(drawing->canvas, row, CANVAS_HEAD);
     const uint64_t most = most_sockets(drawing->now);
     int at = row + 1;
@@ -207,34 +206,40 @@ static int draw_time_wait(const struct drawing *drawing, int row)
     return row + 2;
 }
 
+#define DROPS_SHOWN 6
+
+/* Two columns apart, or one where the line would else be too long. */
 static int draw_drops(const struct drawing *drawing, int row)
 {
     static const struct {
         const char *name;
         enum watch_field field;
         bool is_drop;
-    } shown[] = {
-        {"per s: listen drops", WATCH_listen_drops, true},
-        {"overflows", WATCH_listen_overflows, true},
-        {"SYN queue", WATCH_syn_queue_drops, true},
-        {"cookies", WATCH_syn_queue_cookies, true},
-        {"retrans", WATCH_retrans_segs, false},
-        {"resets", WATCH_out_rsts, false},
+    } shown[DROPS_SHOWN] = {
+        {"per s: drops", WATCH_listen_drops, true}, {"overflows", WATCH_listen_overflows, true},
+        {"SYN queue", WATCH_syn_queue_drops, true}, {"cookies", WATCH_syn_queue_cookies, true},
+        {"retrans", WATCH_retrans_segs, false},     {"resets", WATCH_out_rsts, false},
     };
-    int column = 0;
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+    char texts[DROPS_SHOWN][NUMBER_MAX * 2];
+    bool warns[DROPS_SHOWN];
+    int length = 2 * (DROPS_SHOWN - 1);
+    for (int i = 0; i < DROPS_SHOWN; i++) {
         char rate[NUMBER_MAX];
-        char text[NUMBER_MAX * 2];
         const double per_sec = sample_rise_per_sec(drawing->now, drawing->before, shown[i].field);
-        const int length =
-            snprintf(text, sizeof(text), "%s %s", shown[i].name, format_rate(true, per_sec, rate));
-        const enum canvas_style style =
-            per_sec > 0 && shown[i].is_drop ? CANVAS_WARN : CANVAS_PLAIN;
-        if (column + length > drawing->canvas->columns) {
-            break;
+        warns[i] = per_sec > 0 && shown[i].is_drop;
+        length += snprintf(texts[i], sizeof(texts[i]), "%s %s", shown[i].name,
+                           format_rate(true, per_sec, rate));
+    }
+    const int gap = length <= drawing->canvas->columns ? 2 : 1;
+    int column = 0;
+    for (int i = 0; i < DROPS_SHOWN; i++) {
+        const int width = (int)strlen(texts[i]);
+        if (column + width > drawing->canvas->columns) {
+            break; /* a number that is cut off would be another one */
         }
-        canvas_print(drawing->canvas, place(row, column, 0, style), "%s", text);
-        column += length + 2;
+        canvas_print(drawing->canvas, place(row, column, 0, warns[i] ? CANVAS_WARN : CANVAS_PLAIN),
+                     "%s", texts[i]);
+        column += width + gap;
     }
     return row + 1;
 }
@@ -487,7 +492,8 @@ static void draw_help(const struct drawing *drawing)
         "s           sort listeners and owners: most; drops and TIME_WAIT; name",
         "h, ?        this help",
         "",
-        "now         sockets in the state, as old as the census is",
+        "now         sockets in the state: the census, and what exact transitions",
+        "            added since; \"counted\": as of the census",
         "in/s out/s  entries and exits a second; - where the kernel does not tell",
         "oldest      the oldest socket's time in the state, by the last walk",
         "census      a full count of all sockets, as often as --budget allows;",
@@ -518,7 +524,8 @@ void view_draw(struct canvas *canvas, const struct sample_head *head, const stru
     row = draw_time_wait(&drawing, row);
     row = draw_drops(&drawing, row);
     if (head->missing[0] != '\0') {
-        row += canvas_print_words(canvas, place(row, 0, 0, CANVAS_DIM), 1, head->missing);
+        const int most = canvas->rows >= MISSING_TWO_ROWS_FROM ? 2 : 1;
+        row += canvas_print_words(canvas, place(row, 0, 0, CANVAS_DIM), most, head->missing);
     }
     draw_middle(&drawing, row, bottom);
 }

@@ -18,17 +18,7 @@ static int read_proc(uint32_t pid, const char *name, char *text, size_t size)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%" PRIu32 "/%s", pid, name);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    const ssize_t bytes = source_read_all(fd, text, size - 1);
-    close(fd);
-    if (bytes < 0) {
-        return (int)bytes;
-    }
-    text[bytes] = '\0';
-    return 0;
+    return source_read_text(path, text, size);
 }
 
 int owners_read_comm(uint32_t pid, char comm[OWNERS_COMM_MAX])

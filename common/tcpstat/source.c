@@ -36,19 +36,30 @@ ssize_t source_read_all(int fd, char *buffer, size_t size)
     return -EMSGSIZE;
 }
 
-int source_read_number(const char *path, uint64_t *number)
+int source_read_text(const char *path, char *text, size_t size)
 {
+    text[0] = '\0';
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
     }
-    char text[32];
-    const ssize_t bytes = source_read_all(fd, text, sizeof(text) - 1);
+    const ssize_t bytes = source_read_all(fd, text, size - 1);
     close(fd);
     if (bytes < 0) {
+        text[0] = '\0';
         return (int)bytes;
     }
     text[bytes] = '\0';
+    return 0;
+}
+
+int source_read_number(const char *path, uint64_t *number)
+{
+    char text[32];
+    const int error = source_read_text(path, text, sizeof(text));
+    if (error < 0) {
+        return error;
+    }
     char *end;
     *number = strtoull(text, &end, 10);
     return end == text ? -EPROTO : 0;

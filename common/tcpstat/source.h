@@ -14,6 +14,10 @@
  * /proc/net would be the main thread's. Returns the descriptor or -errno. */
 int source_open_net(const char *name);
 
+/* Reads a whole small file by its path into a text, "" after an error. Returns 0, -EMSGSIZE when it
+ * does not fit, or -errno. */
+int source_read_text(const char *path, char *text, size_t size);
+
 /* Reads a sysctl that is one decimal number, by its path. Returns 0 or -errno. */
 int source_read_number(const char *path, uint64_t *number);
 

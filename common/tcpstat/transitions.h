@@ -5,17 +5,17 @@
  * but its share of the kernel's own calls; user space only reads. One thread at a time. Times are
  * CLOCK_MONOTONIC's.
  *
- * What the tracepoint shows (Linux 6.18), and how the matrix names it:
+ * What happens: what the tracepoint shows of it (Linux 6.18); how the matrix names that:
  *
- *   socket                          tracepoint                 matrix
- *   connect()                       CLOSE -> SYN_SENT          NONE -> SYN_SENT
- *   listen()                        CLOSE -> LISTEN            NONE -> LISTEN
- *   a request becomes a socket      LISTEN -> SYN_RECV         NONE -> SYN_RECEIVED (the listener
- *     (the handshake's third ACK)                                stays what it is: a copy leaves
- * it) any end of a socket             X -> CLOSE                 X -> CLOSED FIN_WAIT_2, the FIN
- * comes       FIN_WAIT2 -> CLOSE         FIN_WAIT_2 -> TIME_WAIT (*) CLOSING, the FIN is ACKed
- * CLOSING -> CLOSE           CLOSING -> TIME_WAIT (*) FIN_WAIT_2 without a socket     FIN_WAIT2 ->
- * CLOSE         FIN_WAIT_2 -> NONE: what remains is a record, counted apart (*)
+ *   - connect(): CLOSE -> SYN_SENT; NONE -> SYN_SENT.
+ *   - listen(): CLOSE -> LISTEN; NONE -> LISTEN.
+ *   - a request becomes a socket, by the handshake's third ACK: LISTEN -> SYN_RECV; NONE ->
+ *     SYN_RECEIVED (the listener stays what it is: a copy of it leaves).
+ *   - any end of a socket: X -> CLOSE; X -> CLOSED.
+ *   - FIN_WAIT_2, the FIN comes: FIN_WAIT2 -> CLOSE; FIN_WAIT_2 -> TIME_WAIT (*).
+ *   - CLOSING, the FIN is ACKed: CLOSING -> CLOSE; CLOSING -> TIME_WAIT (*).
+ *   - FIN_WAIT_2 without a socket: FIN_WAIT2 -> CLOSE; FIN_WAIT_2 -> NONE (*): what remains is a
+ *     record, counted apart.
  *
  * (*) The tracepoint does not tell these closes from aborts; the program does, by what it finds in
  * the socket: no error, and the peer's FIN received. The kernel's counters tell how many records

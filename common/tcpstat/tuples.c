@@ -306,7 +306,8 @@ bool tuples_forecast(const struct tuples_use *earlier, const struct tuples_use *
     *forecast = (struct tuples_forecast){
         .destination = *destination,
         .sources = now.sources,
-        .reusable = is_reusable(ports, destination),
+        /* Where nothing is in TIME_WAIT, there is nothing to take over. */
+        .reusable = now.time_wait > 0 && is_reusable(ports, destination),
         .kernel_chooses = pattern.kernel_chooses,
         .capacity = (uint64_t)now.sources * ports->usable,
         .taken = now.taken,
@@ -327,9 +328,9 @@ bool tuples_forecast(const struct tuples_use *earlier, const struct tuples_use *
     return true;
 }
 
-static const char *advice(const struct tuples_ports *ports)
+static const char *advice(const struct tuples_forecast *forecast, const struct tuples_ports *ports)
 {
-    return ports->time_wait_reuse == 1
+    return ports->time_wait_reuse == 1 || forecast->time_wait == 0
                ? "add source addresses, destinations or ports, or let the server close first"
                : "add source addresses, destinations or ports, let the server close first, or set "
                  "tcp_tw_reuse to 1";
@@ -344,14 +345,14 @@ static void warn_soon(const struct tuples_forecast *forecast, const char *destin
                  "%" PRIu64 " of %" PRIu64 " 4-tuples are taken (TIME_WAIT holds %" PRIu64
                  "), %.0f/s more; %s",
                  destination, forecast->crawls_sec, forecast->first_taken, forecast->first_capacity,
-                 forecast->time_wait, forecast->opens_per_sec, advice(ports));
+                 forecast->time_wait, forecast->opens_per_sec, advice(forecast, ports));
         return;
     }
     snprintf(text, TUPLES_TEXT_MAX,
              "4-tuples to %s run out in %.0f s: %" PRIu64 " of %" PRIu64
              " are taken (TIME_WAIT holds %" PRIu64 "), %.0f/s more; %s",
              destination, forecast->seconds_left, forecast->taken, forecast->capacity,
-             forecast->time_wait, forecast->opens_per_sec, advice(ports));
+             forecast->time_wait, forecast->opens_per_sec, advice(forecast, ports));
 }
 
 bool tuples_warning(const struct tuples_forecast *forecast, const struct tuples_ports *ports,
@@ -374,7 +375,7 @@ bool tuples_warning(const struct tuples_forecast *forecast, const struct tuples_
                  "error (%" PRIu64 " of %" PRIu64 " 4-tuples taken, TIME_WAIT holds %" PRIu64
                  "); %s",
                  destination, forecast->first_capacity / forecast->sources, forecast->opens_per_sec,
-                 forecast->taken, forecast->capacity, forecast->time_wait, advice(ports));
+                 forecast->taken, forecast->capacity, forecast->time_wait, advice(forecast, ports));
         return true;
     case TUPLES_GONE:
         snprintf(text, TUPLES_TEXT_MAX,
@@ -382,7 +383,7 @@ bool tuples_warning(const struct tuples_forecast *forecast, const struct tuples_
                  " are taken (TIME_WAIT holds %" PRIu64
                  "), and what connects fails with EADDRNOTAVAIL; %s",
                  destination, forecast->taken, forecast->capacity, forecast->time_wait,
-                 advice(ports));
+                 advice(forecast, ports));
         return true;
     }
     return false;

@@ -1,10 +1,7 @@
 /* The ports that the kernel gives to connect(), from the namespace's sysctls. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tcpstat/counters.h"
 #include "tcpstat/source.h"
@@ -16,26 +13,10 @@
 
 #define IPV4_PATH "/proc/sys/net/ipv4/"
 
-static int read_text(const char *path, char *text, size_t size)
-{
-    text[0] = '\0';
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    const ssize_t bytes = source_read_all(fd, text, size - 1);
-    close(fd);
-    if (bytes < 0) {
-        return (int)bytes;
-    }
-    text[bytes] = '\0';
-    return 0;
-}
-
 static int read_range(struct tuples_ports *ports)
 {
     char text[64];
-    const int error = read_text(IPV4_PATH "ip_local_port_range", text, sizeof(text));
+    const int error = source_read_text(IPV4_PATH "ip_local_port_range", text, sizeof(text));
     if (error < 0) {
         return error;
     }
@@ -74,7 +55,7 @@ static int read_reserved(struct tuples_ports *ports)
     if (text == NULL) {
         return -ENOMEM;
     }
-    int error = read_text(IPV4_PATH "ip_local_reserved_ports", text, RESERVED_TEXT_MAX);
+    int error = source_read_text(IPV4_PATH "ip_local_reserved_ports", text, RESERVED_TEXT_MAX);
     if (error == 0) {
         error = parse_reserved(&ports->reserved, text);
     }

@@ -161,13 +161,24 @@ static void keep_census(struct watch *watch, const struct census_result *result,
     }
 }
 
+static void call_around(const struct watch *watch, const struct tcp_state_counts *counted)
+{
+    if (watch->config.around != NULL) {
+        watch->config.around(watch->config.context, counted);
+    }
+}
+
 /* Takes one census and gives what it cost, whether it came to an end or not. */
 static uint64_t take_census(struct watch *watch, struct census_result *result, bool is_final)
 {
     struct census_request request = watch->config.request;
     request.cancel = is_final ? NULL : &watch->cancel;
     const uint64_t cpu_started_ns = clock_thread_cpu_ns();
+    call_around(watch, NULL);
     const int error = census_run(watch->census, &request, result);
+    if (error == 0) {
+        call_around(watch, &result->total);
+    }
     const uint64_t cpu_ns = clock_thread_cpu_ns() - cpu_started_ns;
     pthread_mutex_lock(&watch->lock);
     watch->series.census_cpu_ns += cpu_ns;

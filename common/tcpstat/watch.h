@@ -106,7 +106,10 @@ struct watch_config {
     /* A further walk over all sockets, in the census thread and from its budget: it gets up to half
      * of it, and what it leaves goes to censuses. NULL: none. */
     void (*walk)(void *context);
-    void *context; /* of both */
+    /* Called in the census thread just before each census, with NULL, and just after one that
+     * succeeded, with what it counted; NULL: not wanted. */
+    void (*around)(void *context, const struct tcp_state_counts *counted);
+    void *context; /* of all three */
 };
 
 /* All that was kept. Owned by whom watch_stop gave it to. */

@@ -64,6 +64,23 @@ def test_a_full_queue_and_its_drops_are_shown_in_words(stage, view):
     terminal.wait_for_text(f"127.0.0.1:{PORT}: the accept queue is full")
 
 
+def test_counts_go_on_from_a_census_by_exact_transitions(stage):
+    """The budget has room for one census; what comes then is shown nonetheless, where BPF may be used."""
+    listen(stage)
+    command = [program("finwait-stat"), "--interval", "100ms", "--budget", "0.1%"]
+    terminal = stage.also_close(Terminal(command))
+    terminal.wait_for(lambda t: re.search(r"^LISTEN +1 ", t.text, re.M), "the first census")
+    terminal.wait_for(lambda t: re.search(r"^census: .* [0-9.]+ s old", t.text, re.M), "an older census")
+    if " counted " in terminal.lines[2]:
+        pytest.skip("no exact transitions here: " + terminal.text)
+    connect(stage, 3)
+    terminal.wait_for(lambda t: re.search(r"^ESTABLISHED +6 ", t.text, re.M), "six ESTABLISHED")
+    assert re.search(r" now ", terminal.lines[2])
+    stage.closers.pop().close()
+    terminal.wait_for(lambda t: re.search(r"^ESTABLISHED +4 ", t.text, re.M), "four ESTABLISHED")
+    terminal.wait_for(lambda t: re.search(r"^CLOSE_WAIT +1 ", t.text, re.M), "one CLOSE_WAIT")
+
+
 def test_it_follows_the_terminal_s_size(stage, view):
     listen(stage)
     connect(stage, 2)

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""finwait-stat keeps to its CPU budget at 1 k, 100 k and 500 k sockets, kernel time included."""
+"""finwait-stat keeps to its CPU budget at 1 k, 100 k and 500 k sockets, kernel time included.
+
+Parts: a number of sockets (100000), or that and a budget in percent (500000/5).
+"""
 import json
 import os
 import signal
@@ -69,7 +72,7 @@ def main(sizes):
     checks = Checks()
     try:
         for size, percent, seconds, options in CASES:
-            if sizes and str(size) not in sizes:
+            if sizes and not {str(size), f"{size}/{percent:g}"} & set(sizes):
                 continue
             with census_crowd.Crowd(BIN, size, "established") as crowd:
                 crowd.settle()

@@ -25,6 +25,20 @@ static json_t *through_text(json_t *value)
     return read;
 }
 
+static void fill_time_wait(struct timewait_estimate *estimate)
+{
+    *estimate = (struct timewait_estimate){.live = 1,
+                                           .made_per_sec = 470.25,
+                                           .ended_per_sec = 469.5,
+                                           .recycled_share = 0.25,
+                                           .lifetime_ns = 61,
+                                           .lifetime_is_measured = true,
+                                           .plateau = 5,
+                                           .at_plateau = true,
+                                           .plateau_measured = 4.5,
+                                           .plateau_error = -0.1};
+}
+
 static void fill(struct sample *sample)
 {
     *sample = (struct sample){
@@ -35,6 +49,7 @@ static void fill(struct sample *sample)
         .census_count = 2,
         .census_age_ns = 1000,
         .census_every_ns = 5000,
+        .has_present = true,
         .has_transitions = true,
         .matrix_has_time_wait = true,
         .transitions_ns = 6999,
@@ -64,6 +79,7 @@ static void fill(struct sample *sample)
         sample->oldest_ns[state] = (uint64_t)state * 5;
         sample->owners[0].oldest_ns[state] = (uint64_t)state * 4;
         sample->peak.n[state] = (uint64_t)state * 7;
+        sample->present.n[state] = (uint64_t)state * 8;
         sample->lasted[state] = (struct sample_lasted){.count = (uint64_t)state,
                                                        .sum_ns = 1,
                                                        .p50_ns = 2,
@@ -85,14 +101,7 @@ static void fill(struct sample *sample)
     assert_int_equal(endpoint_parse(&sample->listeners[0].local, "[::1]:80", NULL), 0);
     sample->listeners[1] = (struct tcpstat_listener){.queued = 4};
     assert_int_equal(endpoint_parse(&sample->listeners[1].local, "0.0.0.0:7000", NULL), 0);
-    sample->time_wait = (struct timewait_estimate){.live = 1,
-                                                   .made_per_sec = 470.25,
-                                                   .lifetime_ns = 61,
-                                                   .lifetime_is_measured = true,
-                                                   .plateau = 5,
-                                                   .at_plateau = true,
-                                                   .plateau_measured = 4.5,
-                                                   .plateau_error = -0.1};
+    fill_time_wait(&sample->time_wait);
     sample_add_note(sample, "a warning: %d", 1);
 }
 

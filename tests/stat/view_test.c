@@ -56,6 +56,7 @@ static void fill(struct fixture *fixture)
     now->census_every_ns = 1920 * NS_PER_MS;
     now->census.stamp.started_ns = 9600 * NS_PER_MS;
     now->census.stamp.cpu_ns = 8210 * NS_PER_US;
+    now->census.stamp.wall_ns = 9 * NS_PER_MS;
     now->census.total.n[TCP_STATE_TIME_WAIT] = 28000;
     now->census.total.n[TCP_STATE_ESTABLISHED] = 14000;
     now->time_wait = (struct timewait_estimate){
@@ -114,7 +115,7 @@ static void test_80x24_has_every_part_and_no_line_is_cut(void **state)
         "LAST_ACK",
         "TIME_WAIT 28,123 of at most 131,072, reused 0/s, overflow 0/s\n",
         "forecast  28,680 at 470/s for 61.02 s (assumed)\n",
-        "per s: listen drops 12  overflows 0  SYN queue 0  cookies 0  retrans 0  resets 0\n",
+        "per s: drops 12  overflows 0  SYN queue 0  cookies 0  retrans 0  resets 0\n",
         "[::1]:80",
         "the accept queue of 0.0.0.0:7000 is full\n",
         "q quit   p pause",
@@ -143,6 +144,29 @@ static void test_rates_in_and_out_come_from_the_counters(void **state)
     assert_int_equal(strtoul(at, &at, 10), 460);
     find_line(text, "CLOSE_WAIT", line);
     assert_non_null(strstr(line, "0         -         -"));
+    free(text);
+}
+
+static void test_counts_of_the_moment_are_shown_where_there_are_any(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fill(&fixture);
+    fixture.now.census_age_ns = 20 * NS_PER_SEC;
+    char *text = draw(&fixture, 24, 80);
+    char line[256];
+    find_line(text, "state", line);
+    assert_non_null(strstr(line, " counted "));
+    find_line(text, "ESTABLISHED", line);
+    assert_non_null(strstr(line, " 14,000 "));
+    free(text);
+    fixture.now.has_present = true;
+    fixture.now.present.n[TCP_STATE_ESTABLISHED] = 15123;
+    text = draw(&fixture, 24, 80);
+    find_line(text, "state", line);
+    assert_non_null(strstr(line, " now "));
+    find_line(text, "ESTABLISHED", line);
+    assert_non_null(strstr(line, " 15,123 "));
     free(text);
 }
 
@@ -221,6 +245,7 @@ static void test_a_wide_terminal_has_listeners_and_owners_side_by_side(void **st
     fixture.now.owners[0].counts.n[TCP_STATE_CLOSE_WAIT] = 1532;
     char *text = draw(&fixture, 43, 132);
     char line[256];
+    assert_non_null(strstr(text, "400 ms old, 8.21 ms of CPU in 9.00 ms, every 1.92 s"));
     find_line(text, "listen queues", line);
     assert_non_null(strstr(line, "most sockets by pid"));
     find_line(text, "0.0.0.0:7000", line);
@@ -283,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_80x24_has_every_part_and_no_line_is_cut),
         cmocka_unit_test(test_rates_in_and_out_come_from_the_counters),
+        cmocka_unit_test(test_counts_of_the_moment_are_shown_where_there_are_any),
         cmocka_unit_test(test_exact_transitions_give_every_state_its_rates),
         cmocka_unit_test(test_bars_are_in_proportion_and_fill_the_width),
         cmocka_unit_test(test_any_size_is_drawn_within_its_bounds),
