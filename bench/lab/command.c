@@ -61,6 +61,7 @@ static void add_engine(struct command *command, enum lab_kind kind, enum lab_tun
     } else {
         add_option(command, "--engine", "stack");
         add_option(command, "--link", link_of(kind));
+        add_option(command, "--spin", "100us");
         add_option(command, "--quickack", tuning == LAB_EAGER ? "on" : "off");
     }
 }

@@ -253,7 +253,7 @@ const struct cli_program compare_program = {
     .epilogue =
         "Trials come in rounds; each has one trial of every row, in random order, and\nthe next "
         "round mirrors it. A ratio is the median of the rounds' ratios, with its\nbootstrap 95% "
-        "interval.\n\nExamples:\n"
+        "interval.\n\nA stack asks its link for 100 us before it sleeps (--spin).\n\nExamples:\n"
         "  finwait-lab compare\n"
         "  finwait-lab compare --client kernel-uring,stack-packet \\\n"
         "      --server kernel-uring,stack-packet\n"

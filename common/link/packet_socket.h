@@ -8,6 +8,7 @@
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 
 #include "link/link_ops.h"
 
@@ -52,6 +53,8 @@ struct packet_transmit {
     uint32_t next;     /* the slot that is lent next */
     uint32_t queued;   /* slots before it that wait to leave */
     uint32_t refusals; /* flushes in a row that did not let the oldest leave */
+    bool has_long;     /* among the queued is a frame that the interface's MTU may forbid */
+    char interface[IFNAMSIZ];
     uint64_t retry_ns; /* CLOCK_NEVER: nothing waits for another try */
 };
 

@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -29,7 +31,8 @@
  * in its way may be a rule on the interface that will never let it pass. */
 #define REFUSALS_MAX 64u
 
-/* Frames up to this are copied whole: those without data, and small requests with their answers. */
+/* Frames up to this are copied whole: those without data, and small requests with their answers. No
+ * interface's MTU forbids them: IPv4 wants 576 bytes. */
 #define COPY_WHOLE_BYTES 256u
 
 /* PACKET_LOSS has the kernel skip frames that it cannot send at all; one shorter than its own
@@ -91,6 +94,7 @@ int packet_transmit_open(struct packet_transmit *transmit, const struct packet_r
     if (transmit->map.fd < 0) {
         return transmit->map.fd;
     }
+    strncpy(transmit->interface, config->interface, sizeof(transmit->interface) - 1);
     /* What is on its way counts against the send buffer; the ring is the limit that we mean. */
     const int bytes = SEND_BUFFER_BYTES;
     if (setsockopt(transmit->map.fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0) {
@@ -130,8 +134,9 @@ void packet_transmit_send(struct packet_transmit *transmit, const struct link_sl
     for (size_t i = 0; i < count; i++) {
         struct tpacket2_hdr *slot = slot_at(transmit, transmit->next);
         ASSERT(slots[i].data == (uint8_t *)slot + DATA_AT);
-        const struct virtio_net_hdr header = {
-            .hdr_len = slots[i].bytes <= COPY_WHOLE_BYTES ? (uint16_t)slots[i].bytes : 0};
+        const bool is_short = slots[i].bytes <= COPY_WHOLE_BYTES;
+        const struct virtio_net_hdr header = {.hdr_len = is_short ? (uint16_t)slots[i].bytes : 0};
+        transmit->has_long |= !is_short;
         memcpy((uint8_t *)slot + HEADER_AT, &header, sizeof(header));
         slot->tp_len = (uint32_t)HEADER_BYTES + slots[i].bytes;
         __atomic_store_n(&slot->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
@@ -157,13 +162,37 @@ static uint64_t collect(struct packet_transmit *transmit)
     return bytes;
 }
 
+static void give_up(struct tpacket2_hdr *slot, uint64_t *counters)
+{
+    counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len - HEADER_BYTES;
+    slot->tp_len = BYTES_TO_SKIP;
+}
+
+/* Gives up the frames that are too long for an MTU that was lowered since the link was opened: of
+ * one with a virtio_net_hdr the kernel does not check it. */
+static void refuse_too_long(struct packet_transmit *transmit, uint64_t *counters)
+{
+    struct ifreq request = {.ifr_mtu = 0};
+    memcpy(request.ifr_name, transmit->interface, sizeof(request.ifr_name));
+    transmit->has_long = false;
+    if (ioctl(transmit->map.fd, SIOCGIFMTU, &request) < 0 ||
+        LINK_ETHER_BYTES + (uint32_t)request.ifr_mtu >= transmit->frame_max) {
+        return;
+    }
+    for (uint32_t i = transmit->queued; i > 0; i--) {
+        struct tpacket2_hdr *slot = slot_at(transmit, transmit->next - i);
+        if (slot->tp_status == TP_STATUS_SEND_REQUEST &&
+            slot->tp_len > HEADER_BYTES + LINK_ETHER_BYTES + (uint32_t)request.ifr_mtu) {
+            give_up(slot, counters);
+        }
+    }
+}
+
 /* Counts a refusal of the oldest frame, and gives it up when there were too many. */
 static void refuse(struct packet_transmit *transmit, uint64_t *counters)
 {
     if (++transmit->refusals >= REFUSALS_MAX) {
-        struct tpacket2_hdr *slot = slot_at(transmit, transmit->next - transmit->queued);
-        counters[LINK_COUNTER_transmit_refused_bytes] += slot->tp_len - HEADER_BYTES;
-        slot->tp_len = BYTES_TO_SKIP;
+        give_up(slot_at(transmit, transmit->next - transmit->queued), counters);
         transmit->refusals = 0;
     }
 }
@@ -171,6 +200,9 @@ static void refuse(struct packet_transmit *transmit, uint64_t *counters)
 int packet_transmit_flush(struct packet_transmit *transmit, uint64_t now_ns, uint64_t *counters)
 {
     transmit->retry_ns = CLOCK_NEVER;
+    if (transmit->has_long) {
+        refuse_too_long(transmit, counters);
+    }
     while (transmit->queued > 0) {
         const uint32_t before = transmit->queued;
         const ssize_t sent = sendto(transmit->map.fd, NULL, 0, MSG_DONTWAIT, NULL, 0);

@@ -96,13 +96,7 @@ static void accept_some(struct epoll_engine *engine, uint32_t index)
 {
     struct epoll_listener *listener = &engine->listeners[index];
     for (uint32_t n = 0; n < EPOLL_ACCEPTS_PER_TURN && listener->ready; n++) {
-        if (ready_accept_full(&engine->ready)) {
-            return;
-        }
-        if (!engine_place_take(&engine->base)) {
-            /* A close of another worker's frees a place as well, and tells us nothing. */
-            accept_pause(engine);
-            epoll_retry_soon(engine);
+        if (!ready_accept_begin(&engine->ready)) {
             return;
         }
         ENGINE_COUNT(&engine->base, syscalls);

@@ -78,12 +78,18 @@ void ready_accept_pause(struct ready_engine *engine)
     ENGINE_COUNT(&engine->base, accept_paused);
 }
 
-bool ready_accept_full(struct ready_engine *engine)
+bool ready_accept_begin(struct ready_engine *engine)
 {
-    if (engine->base.conns.live_count < engine->base.config.conns_max) {
+    if (engine->base.conns.live_count >= engine->base.config.conns_max) {
+        ready_accept_pause(engine);
         return false;
     }
-    ready_accept_pause(engine);
+    if (!engine_place_take(&engine->base)) {
+        /* A close of another worker's frees a place as well, and tells us nothing. */
+        ready_accept_pause(engine);
+        ready_retry_soon(engine);
+        return false;
+    }
     return true;
 }
 

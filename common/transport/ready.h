@@ -112,9 +112,10 @@ void ready_retry_soon(struct ready_engine *engine);
 /* Stops accepting until a connection ends, or retry_ns; counted. */
 void ready_accept_pause(struct ready_engine *engine);
 
-/* Pauses accepting when there are conns_max connections; returns whether it did. What is in the
+/* Takes a place for a connection that is about to be accepted, as engine_place_take. Returns false,
+ * and pauses accepting, when there are conns_max connections or no place is left; what is in the
  * backlog stays there. */
-bool ready_accept_full(struct ready_engine *engine);
+bool ready_accept_begin(struct ready_engine *engine);
 
 void ready_become(struct ready_conn *conn, enum ready_state state);
 

@@ -110,14 +110,7 @@ static void accept_some(struct stack_engine *engine, uint32_t index)
     struct stack_listener *listener = &engine->listeners[index];
     for (uint32_t n = 0; n < STACK_ACCEPTS_PER_TURN && listener->ready; n++) {
         fws_handle tcp;
-        if (ready_accept_full(&engine->ready)) {
-            return;
-        }
-        if (!engine_place_take(&engine->base)) {
-            /* A close of another worker's frees a place as well, and tells us nothing. */
-            engine->accept_paused = true;
-            ENGINE_COUNT(&engine->base, accept_paused);
-            stack_retry_soon(engine);
+        if (!ready_accept_begin(&engine->ready)) {
             return;
         }
         if (fws_accept(engine->host, listener->tcp, &tcp) == 0) {
@@ -199,8 +192,7 @@ static int wait_for_work(struct stack_engine *engine, bool busy, uint64_t until_
     if (busy || is_busy(engine)) {
         return 0;
     }
-    if (engine->spin_left > 0) {
-        engine->spin_left--;
+    if (now_ns < engine->spin_until_ns) {
         return 0;
     }
     return stack_pump_wait(engine, until_ns, now_ns);
@@ -237,7 +229,7 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
     stack_pump_advance(engine, now_ns);
     if (stack_pump_receive(engine, now_ns) > 0) {
         engine->turn_worked = true;
-        engine->spin_left = engine->config.spin_turns > 0 ? engine->config.spin_turns : 1;
+        engine->spin_until_ns = now_ns + engine->config.spin_ns;
     }
     if (engine->config.acks_apart) {
         stack_pump_send(engine, now_ns);

@@ -81,9 +81,9 @@ struct transport_stack_config {
     bool acks_apart;
     bool seed_given; /* else the system's random source */
     uint8_t seed[16];
-    /* Turns that ask the link again before a poll waits, when the last one brought something: less
-     * delay for more CPU, which polls_empty_ns tells. 0: one. */
-    uint32_t spin_turns;
+    /* How long the link is asked again before a poll waits, after something came: less delay for
+     * more CPU, which polls_empty_ns tells, and a peer on the same machine need not wake us. */
+    uint64_t spin_ns;
 };
 
 /* Checks what can be checked before anything is opened, so that a program can refuse bad input

@@ -87,7 +87,7 @@ struct stack_engine {
     struct link *link;
     uint64_t link_retry_ns; /* when to ask a full link again; CLOCK_NEVER: it was not full */
     uint32_t reset_count;   /* of `resets` */
-    uint32_t spin_left;     /* turns that do not wait */
+    uint64_t spin_until_ns; /* no turn before it waits */
     fws_handle resets[STACK_RESETS_PER_SEND]; /* to be aborted when what they sent has left */
     bool events_left; /* the last turn did not take all of the host's events */
     bool turn_worked; /* something came or was done in this turn */

@@ -26,6 +26,7 @@ struct transport_stack_options {
     uint64_t time_wait_ns;
     bool linger;
     int syn_cookies; /* enum transport_syn_cookies */
+    uint64_t spin_ns;
     const char *faults;
     const char *pcap;
     const char *socket; /* path */
