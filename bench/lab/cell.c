@@ -152,15 +152,40 @@ static int await_server(struct cell *cell)
     return error;
 }
 
+/* What the counters said when the last line was made. */
+struct counted {
+    uint64_t at_ns;
+    uint64_t opened;
+    uint64_t packets;
+};
+
+static void make_progress(const struct cell *cell, struct counted *last,
+                          struct cell_progress *progress)
+{
+    struct observer_traffic traffic = {.sent_packets = 0};
+    observer_traffic(&cell->client_observer, NETNS_LINK, &traffic);
+    const struct counted now = {.at_ns = clock_now_ns(),
+                                .opened = observer_passive_opens(&cell->server_observer),
+                                .packets = traffic.sent_packets + traffic.received_packets};
+    const uint64_t passed_ns = now.at_ns - last->at_ns;
+    progress->seen =
+        lab_kind_is_kernel(cell->spec->client) && lab_kind_is_kernel(cell->spec->server);
+    progress->opened_per_sec = (now.opened - last->opened) * NS_PER_SEC / passed_ns;
+    progress->packets_per_sec = (now.packets - last->packets) * NS_PER_SEC / passed_ns;
+    progress->time_wait =
+        observer_time_wait(&cell->client_observer) + observer_time_wait(&cell->server_observer);
+    *last = now;
+}
+
 /* Waits for the load generator with a progress line a second. */
 static int await_client(struct cell *cell)
 {
     uint64_t start_ns = clock_now_ns();
-    uint64_t last_ns = start_ns, last_opened = 0;
+    struct counted last = {.at_ns = start_ns};
     uint64_t limit_ns = cell->spec->warm_up_ns + cell->spec->duration_ns + cell->spec->hold_ns +
                         2 * cell->spec->time_wait_ns + CLIENT_SLACK_NS;
     while (clock_now_ns() - start_ns < limit_ns) {
-        switch (keeper_wait(cell->keeper, &cell->client.child, last_ns + NS_PER_SEC)) {
+        switch (keeper_wait(cell->keeper, &cell->client.child, last.at_ns + NS_PER_SEC)) {
         case WAIT_ENDED:
             return 0;
         case WAIT_STOP:
@@ -169,19 +194,12 @@ static int await_client(struct cell *cell)
         case WAIT_TIMEOUT:
             break;
         }
-        uint64_t now_ns = clock_now_ns();
-        uint64_t opened = observer_passive_opens(&cell->server_observer);
-        struct cell_progress progress = {
-            .elapsed_ns = now_ns - start_ns,
-            .opened_per_sec = (opened - last_opened) * NS_PER_SEC / (now_ns - last_ns),
-            .time_wait = observer_time_wait(&cell->client_observer) +
-                         observer_time_wait(&cell->server_observer),
-        };
+        struct cell_progress progress;
+        make_progress(cell, &last, &progress);
+        progress.elapsed_ns = last.at_ns - start_ns;
         if (cell->watcher->progress != NULL) {
             cell->watcher->progress(cell->spec, &progress, cell->watcher->user);
         }
-        last_ns = now_ns;
-        last_opened = opened;
     }
     fail(cell, "%s did not end", command_client_program(cell->spec->client));
     return -ETIMEDOUT;

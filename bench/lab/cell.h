@@ -65,8 +65,10 @@ struct cell_result {
 /* Where a run stands, for the progress line. */
 struct cell_progress {
     uint64_t elapsed_ns;
-    uint64_t opened_per_sec; /* since the last line, as the server's kernel counts */
-    uint64_t time_wait;      /* on both sides */
+    bool seen; /* the kernel at each end has the connections: the next two are known */
+    uint64_t opened_per_sec;  /* since the last line, as the server's kernel counts */
+    uint64_t time_wait;       /* on both sides */
+    uint64_t packets_per_sec; /* over the link, both ways */
 };
 
 /* Called once a second while a cell runs. */

@@ -68,9 +68,15 @@ static void print_progress(const struct cell_spec *spec, const struct cell_progr
     const struct demo *demo = user;
     char closing[32];
     snprintf(closing, sizeof(closing), "%s/%s", spec->closer, spec->close);
-    printf("%3" PRIu64 " s  %-12s  %-10s  %7" PRIu64 " connections/s  %8" PRIu64 " TIME_WAIT\n",
+    printf("%3" PRIu64 " s  %-12s  %-10s  ",
            (clock_now_ns() - demo->start_ns + NS_PER_SEC / 2) / NS_PER_SEC,
-           lab_kind_name(spec->client), closing, progress->opened_per_sec, progress->time_wait);
+           lab_kind_name(spec->client), closing);
+    if (progress->seen) {
+        printf("%7" PRIu64 " connections/s  %8" PRIu64 " TIME_WAIT\n", progress->opened_per_sec,
+               progress->time_wait);
+    } else { /* a stack's are in its own report, at the end */
+        printf("%7" PRIu64 " packets/s\n", progress->packets_per_sec);
+    }
     fflush(stdout);
 }
 
