@@ -68,11 +68,26 @@ static int refuse(const struct stack_engine *engine, uint32_t address, struct fa
                        ip_format(&ip, text), engine->config.interface);
 }
 
+/* Reads a claim out of a line of the list; false when it is not one. */
 static bool parse_claim(const char *line, struct claim *claim)
 {
-    const char *name = strstr(line, LISTED_PREFIX);
-    return name != NULL && sscanf(name + 2, NAME_FORMAT, &claim->interface, &claim->own,
-                                  &claim->first, &claim->last) == 4;
+    uint32_t *const fields[] = {&claim->interface, &claim->own, &claim->first, &claim->last};
+    static const char after[] = "//-\n";
+    const char *at = strstr(line, LISTED_PREFIX);
+    if (at == NULL) {
+        return false;
+    }
+    at += strlen(LISTED_PREFIX);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        char *end;
+        const unsigned long number = strtoul(at, &end, i == 0 ? 10 : 16);
+        if (end == at || *end != after[i] || number > UINT32_MAX) {
+            return false;
+        }
+        *fields[i] = (uint32_t)number;
+        at = end + 1;
+    }
+    return true;
 }
 
 /* Looks through what others have claimed; `bound` tells that our own name is among it, once. */
