@@ -65,6 +65,7 @@ static void opening_agree(struct half *own, const struct seen_syn *syn)
 {
     uint8_t both = own->offered & syn->options;
     own->irs_known = true;
+    own->agreed_on = *syn;
     own->now.irs = syn->seq;
     own->now.peer_instance = syn->instance;
     own->timestamps_on = (both & PACKET_HAS_TIMESTAMPS) != 0;
@@ -237,11 +238,21 @@ void opening_keep(struct half *own)
     }
 }
 
+/* A record of the SYN cache sends its answer again, whatever other SYNs came since. */
+static bool answers_as_before(const struct half *own, const struct packet *packet)
+{
+    return own->irs_known && !own->confirmed && own->now.iss == packet->seq &&
+           own->now.irs == packet->ack - 1;
+}
+
 bool opening_syn_ack(const struct judgement *judgement)
 {
     struct half *own = judgement->own;
     const struct packet *packet = judgement->packet;
     const struct seen_syn *syn = find_syn(own, packet->ack - 1);
+    if (!syn && answers_as_before(own, packet)) {
+        syn = &own->agreed_on;
+    }
     if (!syn) {
         return judgement_fail(judgement, RULE_ack_unsent, "SYN-ACK for a SYN that did not come");
     }

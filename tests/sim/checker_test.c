@@ -442,6 +442,64 @@ static void an_end_that_is_forgotten_may_still_answer_what_came(void **state)
     }
 }
 
+/* A record of the SYN cache sends its answer again, though the peer opened anew so often since that
+ * its SYN is long past: the same answer, and as long as nothing else was sent. */
+static void the_answer_to_a_syn_may_come_again_after_any_number_of_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t iss_add;
+        uint32_t irs_add;
+        bool ends_first;
+        enum rule rule;
+    } cases[] = {
+        {"the same answer", 0, 0, false, RULE_NONE},
+        {"with another ISN", 1, 0, false, RULE_ack_unsent},
+        {"to another SYN", 0, 1, false, RULE_ack_unsent},
+        {"behind a FIN", 0, 0, true, RULE_ack_unsent},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct bench bench;
+        bench_begin(&bench);
+        struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
+        struct packet answer = {.seq = ISS_B,
+                                .ack = ISS_A + 1,
+                                .flags = PACKET_SYN | PACKET_ACK,
+                                .window = 4000,
+                                .tsval = 900,
+                                .tsecr = 100};
+        add_options(&syn, true);
+        add_options(&answer, true);
+        checker_begin(&bench.checker, CAUSE_CALL, NOW_NS);
+        send_packet(&bench, 0, &syn, 0);
+        send_packet(&bench, 1, &answer, 0);
+        if (cases[i].ends_first) {
+            struct packet fin = {.seq = ISS_B + 1,
+                                 .ack = ISS_A + 1,
+                                 .flags = PACKET_FIN | PACKET_ACK,
+                                 .window = 1000,
+                                 .tsval = 900,
+                                 .tsecr = 100};
+            add_options(&fin, false);
+            bench.flow->half[1].app = (struct half_app){.known = true, .closed = true};
+            send_packet(&bench, 1, &fin, 0);
+        }
+        for (uint32_t again = 1; again <= FLOW_SYNS; again++) {
+            syn.seq = ISS_A + 100000 * again;
+            send_packet(&bench, 0, &syn, 0);
+        }
+        assert_int_equal(bench.violation.rule, RULE_NONE);
+        answer.seq += cases[i].iss_add;
+        answer.ack += cases[i].irs_add;
+        send_packet(&bench, 1, &answer, 0);
+        if (bench.violation.rule != cases[i].rule) {
+            fail_msg("%s: %s", cases[i].name, bench.violation.text);
+        }
+        checker_destroy(&bench.checker);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_crossing_syn_agrees_on_ecn_and_a_plain_one_of_ours_does_not),
         cmocka_unit_test(the_timestamp_of_the_answer_that_was_taken_up_may_be_echoed),
         cmocka_unit_test(an_end_that_is_forgotten_may_still_answer_what_came),
+        cmocka_unit_test(the_answer_to_a_syn_may_come_again_after_any_number_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,7 @@ struct half {
         uint16_t window;
     } early;
     struct seen_syn syns[FLOW_SYNS];
+    struct seen_syn agreed_on; /* the peer's that `now` began with, however many came since */
     uint8_t syn_next;
     struct half_app app;
     /* The present event, and what adds up over events. */
