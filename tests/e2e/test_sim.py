@@ -18,10 +18,12 @@ def totals_of(result):
 
 
 def test_a_million_connections_keep_every_rule_and_see_every_state(tmp_path):
-    result = run_sim(tmp_path, "--seeds", "1-1000", "--conns", "1000", "--coverage", timeout=180)
+    result = run_sim(tmp_path, "--seeds", "1-1200", "--conns", "1000", "--coverage", timeout=180)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
-    assert totals_of(result)["runs"] == 1000
-    assert totals_of(result)["connections"] >= 800000
+    totals = totals_of(result)
+    assert totals["runs"] == 1200
+    # Some are wanted and never opened: ports run out, or the run ends.
+    assert totals["connections"] - totals["not_opened"] >= 1000000
 
 
 def test_hours_of_churn_with_loss_leave_nothing_behind(tmp_path):
