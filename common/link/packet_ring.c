@@ -13,8 +13,7 @@
 
 #include "link/packet_socket.h"
 
-#define BLOCK_BYTES (256u * 1024) /* the kernel allocates a ring in such pieces */
-#define COPY_BYTES 65552u         /* LINK_FRAME_MAX, rounded up to 16 */
+#define COPY_BYTES 65552u /* LINK_FRAME_MAX, rounded up to 16 */
 #define COPIES_WAITING_BYTES (4 * 1024 * 1024)
 #define RECV_TRIES 4u
 
@@ -33,15 +32,6 @@ static struct tpacket2_hdr *slot_at(const struct packet_ring *ring, uint32_t pla
                                    (size_t)(place & (ring->slots - 1)) * ring->slot_bytes);
 }
 
-static uint32_t power_of_two_from(uint32_t number)
-{
-    uint32_t power = 1;
-    while (power < number) {
-        power *= 2;
-    }
-    return power;
-}
-
 /* How much the socket may keep of frames longer than a slot. Only root of the machine may go beyond
  * net.core.rmem_max; others keep what that allows, and what does not fit is counted as truncated.
  */
@@ -58,13 +48,8 @@ static int ring_set_up(struct packet_ring *ring, const struct packet_ring_config
 {
     const int version = TPACKET_V2;
     const int one = 1;
-    const uint32_t block = ring->slot_bytes > BLOCK_BYTES ? ring->slot_bytes : BLOCK_BYTES;
-    const uint64_t wanted = (uint64_t)ring->slots * ring->slot_bytes;
-    const uint32_t used = wanted < block ? (uint32_t)wanted : block;
-    const struct tpacket_req request = {.tp_block_size = used,
-                                        .tp_block_nr = (unsigned)(wanted / used),
-                                        .tp_frame_size = ring->slot_bytes,
-                                        .tp_frame_nr = ring->slots};
+    const struct tpacket_req request = packet_layout(ring->slots, SLOT_HEAD + config->frame_max);
+    ring->slot_bytes = request.tp_frame_size;
     const struct packet_option options[] = {
         {PACKET_VERSION, "TPACKET_V2", &version, sizeof(version)},
         {PACKET_IGNORE_OUTGOING, "PACKET_IGNORE_OUTGOING", &one, sizeof(one)},
@@ -80,15 +65,15 @@ static int ring_set_up(struct packet_ring *ring, const struct packet_ring_config
             return error;
         }
     }
-    return packet_map(&ring->map, (size_t)wanted, config->interface, failure);
+    return packet_map(&ring->map, (size_t)ring->slots * ring->slot_bytes, config->interface,
+                      failure);
 }
 
 int packet_ring_open(struct packet_ring *ring, const struct packet_ring_config *config,
                      struct failure *failure)
 {
     *ring = (struct packet_ring){.map = {.fd = packet_socket_open(config->interface, failure)},
-                                 .slots = config->slots,
-                                 .slot_bytes = power_of_two_from(SLOT_HEAD + config->frame_max)};
+                                 .slots = config->slots};
     if (ring->map.fd < 0) {
         return ring->map.fd;
     }

@@ -15,6 +15,23 @@
 
 #define VLAN_ID_MASK 0x0fffu /* IEEE 802.1Q: the rest is priority; 0: no VLAN, only a priority */
 
+#define CACHE_LINE_BYTES 64u
+
+struct tpacket_req packet_layout(uint32_t slots, uint32_t slot_bytes)
+{
+    /* The kernel allocates a ring in blocks of whole pages and fills each from its beginning, so
+     * that there is no gap if a block's slots end with it. */
+    const uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+    const uint32_t together = page / CACHE_LINE_BYTES < slots ? page / CACHE_LINE_BYTES : slots;
+    const uint32_t unit = page / together;
+    const uint32_t units = (slot_bytes + unit - 1) / unit;
+    const uint32_t slot = (units | 1u) * unit;
+    return (struct tpacket_req){.tp_block_size = slot * together,
+                                .tp_block_nr = slots / together,
+                                .tp_frame_size = slot,
+                                .tp_frame_nr = slots};
+}
+
 int packet_socket_open(const char *interface, struct failure *failure)
 {
     const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -23,6 +23,12 @@ struct packet_map {
  * into a batch, which ends early at the next. */
 #define PACKET_COPIES_MAX 8u
 
+/* How a ring of `slots` (a power of two), each for at least `slot_bytes`, lies in memory. Slots
+ * follow each other without a gap, and each begins in another set of the caches than its
+ * neighbours: an odd number of cache lines apart. At a power of two they would share a few sets,
+ * and push each other out long before the cache is full. */
+struct tpacket_req packet_layout(uint32_t slots, uint32_t slot_bytes);
+
 /* A receive ring of TPACKET_V2. */
 struct packet_ring {
     struct packet_map map;

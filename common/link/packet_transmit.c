@@ -21,7 +21,6 @@
 #include "base/clock.h"
 #include "link/packet_socket.h"
 
-#define BLOCK_BYTES (256u * 1024)
 #define HEADER_AT sizeof(struct tpacket2_hdr)
 #define HEADER_BYTES sizeof(struct virtio_net_hdr)
 #define DATA_AT (HEADER_AT + HEADER_BYTES)
@@ -55,12 +54,10 @@ static int ring_set_up(struct packet_transmit *transmit, const struct packet_rin
 {
     const int version = TPACKET_V2;
     const int one = 1;
-    const uint32_t block = transmit->slot_bytes > BLOCK_BYTES ? transmit->slot_bytes : BLOCK_BYTES;
-    const size_t size = (size_t)transmit->slots * transmit->slot_bytes;
-    const struct tpacket_req request = {.tp_block_size = block,
-                                        .tp_block_nr = (unsigned)(size / block),
-                                        .tp_frame_size = transmit->slot_bytes,
-                                        .tp_frame_nr = transmit->slots};
+    const struct tpacket_req request =
+        packet_layout(transmit->slots, (uint32_t)DATA_AT + config->frame_max);
+    const size_t size = (size_t)transmit->slots * request.tp_frame_size;
+    transmit->slot_bytes = request.tp_frame_size;
     const struct packet_option options[] = {
         {PACKET_VERSION, "TPACKET_V2", &version, sizeof(version)},
         {PACKET_LOSS, "PACKET_LOSS", &one, sizeof(one)},
@@ -81,14 +78,9 @@ static int ring_set_up(struct packet_transmit *transmit, const struct packet_rin
 int packet_transmit_open(struct packet_transmit *transmit, const struct packet_ring_config *config,
                          struct failure *failure)
 {
-    uint32_t slot_bytes = 2048;
-    while (slot_bytes < DATA_AT + config->frame_max) {
-        slot_bytes *= 2;
-    }
     *transmit =
         (struct packet_transmit){.map = {.fd = packet_socket_open(config->interface, failure)},
                                  .slots = config->slots,
-                                 .slot_bytes = slot_bytes,
                                  .frame_max = config->frame_max,
                                  .retry_ns = CLOCK_NEVER};
     if (transmit->map.fd < 0) {
