@@ -485,6 +485,16 @@ static bool choose_flow(struct conn_env *env, struct conn *conn, uint64_t now_ns
     return true;
 }
 
+/* Lets the transport prepare for the connection that comes next. */
+static void announce_next(struct conn_env *env)
+{
+    uint64_t tuple;
+    if (!env->plan->ports_by_kernel && planner_peek(&env->planner, &tuple)) {
+        const struct flow flow = planner_flow(&env->planner, tuple);
+        transport_connect_soon(env->transport, &flow);
+    }
+}
+
 /* Takes back a record that never reached the transport. */
 static void drop(struct conn_env *env, struct conn *conn, uint64_t now_ns)
 {
@@ -543,6 +553,7 @@ enum conn_start conn_start(struct conn_env *env, uint64_t index, uint64_t due_ns
         stats->open_max = env->active_count;
     }
     arm_timeout(env, conn, now_ns);
+    announce_next(env);
     return CONN_STARTED;
 }
 

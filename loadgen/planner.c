@@ -45,7 +45,8 @@ void planner_init(struct planner *planner, const struct planner_config *config)
     ASSERT(config->target_count > 0);
     ASSERT(config->ports.first > 0 && config->ports.first <= config->ports.last);
     ASSERT(config->share < config->shares);
-    *planner = (struct planner){.config = *config, .next_tuple = config->share};
+    *planner =
+        (struct planner){.config = *config, .next_tuple = config->share, .spelt_tuple = UINT64_MAX};
     uint64_t ports =
         config->by_port ? (uint64_t)ports_per_share(planner) * config->shares : port_count(planner);
     planner->space = addresses_max(config) * ports * config->target_count;
@@ -137,31 +138,37 @@ static bool spell(const struct planner *planner, uint64_t place, struct flow *fl
 struct flow planner_flow(const struct planner *planner, uint64_t tuple)
 {
     struct flow flow;
+    if (tuple == planner->spelt_tuple) {
+        return planner->spelt;
+    }
     bool exists = spell(planner, tuple, &flow);
     ASSERT(exists);
     return flow;
 }
 
-static bool is_left_out(const struct planner *planner, uint64_t tuple)
+/* Spells out `spelt_tuple`; false where it is left out of the space. */
+static bool spell_unused(struct planner *planner)
 {
     const struct planner_config *config = &planner->config;
-    struct flow flow;
-    if (!spell(planner, tuple, &flow)) {
-        return true;
+    if (!spell(planner, planner->spelt_tuple, &planner->spelt)) {
+        return false;
     }
     for (uint32_t i = 0; i < config->target_count; i++) {
-        if (endpoint_equal(&flow.source, &config->targets[i])) {
-            return true;
+        if (endpoint_equal(&planner->spelt.source, &config->targets[i])) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 /* Moves to the next tuple of our share that was never used; false when there is none. */
 static bool find_unused(struct planner *planner)
 {
-    while (planner->next_tuple < planner->space && is_left_out(planner, planner->next_tuple)) {
-        planner->next_tuple += planner->config.shares;
+    while (planner->next_tuple < planner->space && planner->next_tuple != planner->spelt_tuple) {
+        planner->spelt_tuple = planner->next_tuple;
+        if (!spell_unused(planner)) {
+            planner->next_tuple += planner->config.shares;
+        }
     }
     return planner->next_tuple < planner->space;
 }
@@ -192,6 +199,17 @@ static void drop_oldest(struct planner *planner)
         planner->oldest_at = 0;
         planner->newest_at = 0;
     }
+}
+
+bool planner_peek(struct planner *planner, uint64_t *tuple)
+{
+    const struct planner_record *record = oldest_record(planner);
+    if (find_unused(planner)) {
+        *tuple = planner->next_tuple;
+        return true;
+    }
+    *tuple = record == NULL ? 0 : record->tuple;
+    return record != NULL;
 }
 
 bool planner_take(struct planner *planner, uint64_t now_ns, uint64_t *tuple)

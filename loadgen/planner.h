@@ -43,8 +43,10 @@ struct planner_chunk;
 
 struct planner {
     struct planner_config config;
-    uint64_t space;      /* tuples of all shares, those that are left out included */
-    uint64_t next_tuple; /* of our share, not yet looked at */
+    uint64_t space;       /* tuples of all shares, those that are left out included */
+    uint64_t next_tuple;  /* of our share, not yet taken */
+    uint64_t spelt_tuple; /* the unused tuple that was looked at last; UINT64_MAX: none yet */
+    struct flow spelt;    /* spelt out: each is asked for several times, and costs divisions */
     struct planner_chunk *oldest;
     struct planner_chunk *newest;
     struct planner_chunk *spare;
@@ -65,6 +67,10 @@ void planner_destroy(struct planner *planner);
 
 /* Takes a tuple: stores its number. Returns false when none is free at `now_ns`. */
 bool planner_take(struct planner *planner, uint64_t now_ns, uint64_t *tuple);
+
+/* Tells which tuple planner_take gives next, be it free already or not. Returns false when every
+ * tuple is in use. */
+bool planner_peek(struct planner *planner, uint64_t *tuple);
 
 /* Gives a tuple back, whose connection ended at `now_ns`, or which turned out to be someone else's:
  * it is not taken again for reuse_after. Times must not go back; an earlier one counts as the last.

@@ -40,6 +40,8 @@ struct transport_ops {
     /* Called with a fresh record; on an error the shared part takes the record back. */
     int (*connect)(struct transport *transport, struct transport_conn *conn,
                    const struct flow *flow, const struct transport_conn_options *options);
+    /* NULL where there is nothing to prepare. */
+    void (*connect_soon)(struct transport *transport, const struct flow *flow);
     int (*send)(struct transport *transport, struct transport_conn *conn, const void *data,
                 uint64_t bytes);
     int (*send_buffer)(struct transport *transport, struct transport_conn *conn,

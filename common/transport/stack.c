@@ -275,6 +275,7 @@ static const struct transport_ops stack_ops = {
     .listen = engine_listen,
     .listen_stop = engine_listen_stop,
     .connect = stack_conn_connect,
+    .connect_soon = stack_conn_connect_soon,
     .send = stack_conn_send,
     .send_buffer = stack_conn_send_buffer,
     .buffer_release = ready_buffer_release,

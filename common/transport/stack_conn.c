@@ -33,12 +33,23 @@ static bool is_steered_here(const struct stack_engine *engine, uint16_t port)
            port % engine->config.workers == engine->config.worker;
 }
 
+/* Spells an IPv4 endpoint as the host does; any other, and 0.0.0.0, is none given. */
+static struct fws_endpoint host_endpoint(const struct endpoint *endpoint)
+{
+    struct fws_endpoint spelt = {.port = endpoint->port};
+    if (endpoint->ip.family == AF_INET && stack_ip_of(&endpoint->ip) != 0) {
+        spelt.addr.version = 4;
+        memcpy(spelt.addr.bytes, endpoint->ip.bytes, sizeof(spelt.addr.bytes));
+    }
+    return spelt;
+}
+
 static int connect_host(struct stack_engine *engine, struct stack_conn *conn,
                         const struct flow *flow, const struct transport_conn_options *options)
 {
     struct fws_options own = stack_conn_options(engine, conn->quickack, options->close_how);
-    struct fws_endpoint source = {.port = flow->source.port};
-    struct fws_endpoint target = {.addr.version = 4, .port = flow->target.port};
+    struct fws_endpoint source = host_endpoint(&flow->source);
+    struct fws_endpoint target = host_endpoint(&flow->target);
     if (flow->target.ip.family != AF_INET || flow->source.ip.family == AF_INET6) {
         return -EAFNOSUPPORT;
     }
@@ -47,11 +58,6 @@ static int connect_host(struct stack_engine *engine, struct stack_conn *conn,
     }
     if (!ether_has_route(&engine->ether, stack_ip_of(&flow->target.ip))) {
         return -ENETUNREACH;
-    }
-    memcpy(target.addr.bytes, flow->target.ip.bytes, sizeof(target.addr.bytes));
-    if (flow->source.ip.family == AF_INET && stack_ip_of(&flow->source.ip) != 0) {
-        source.addr.version = 4;
-        memcpy(source.addr.bytes, flow->source.ip.bytes, sizeof(source.addr.bytes));
     }
     return fws_connect(engine->host, &source, &target, &own, &conn->tcp);
 }
@@ -80,6 +86,13 @@ int stack_conn_connect(struct transport *transport, struct transport_conn *head,
     }
     ready_enqueue(&engine->ready, &conn->io);
     return 0;
+}
+
+void stack_conn_connect_soon(struct transport *transport, const struct flow *flow)
+{
+    struct fws_endpoint source = host_endpoint(&flow->source);
+    struct fws_endpoint target = host_endpoint(&flow->target);
+    fws_connect_soon(stack_engine_of(transport)->host, &source, &target);
 }
 
 /* The SYN leaves at this poll's next stack_pump_send. */

@@ -179,6 +179,7 @@ bool stack_conn_expired(struct transport *transport, struct transport_conn *head
 /* The calls of struct transport_ops that concern one connection. */
 int stack_conn_connect(struct transport *transport, struct transport_conn *head,
                        const struct flow *flow, const struct transport_conn_options *options);
+void stack_conn_connect_soon(struct transport *transport, const struct flow *flow);
 void stack_conn_close(struct transport *transport, struct transport_conn *head,
                       enum transport_close_how how);
 

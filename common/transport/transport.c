@@ -285,6 +285,13 @@ int transport_connect(struct transport *transport, const struct flow *flow,
     return 0;
 }
 
+void transport_connect_soon(struct transport *transport, const struct flow *flow)
+{
+    if (transport->ops->connect_soon != NULL) {
+        transport->ops->connect_soon(transport, flow);
+    }
+}
+
 int transport_set_user(struct transport *transport, uint64_t handle, uint64_t user)
 {
     struct transport_conn *conn = conn_find(transport, handle);

@@ -192,6 +192,11 @@ int transport_connect(struct transport *transport, const struct flow *flow,
                       const struct transport_conn_options *options, uint64_t user,
                       uint64_t *handle);
 
+/* Tells of a transport_connect that will come: the stack asks the caches for what that will look
+ * at, which with millions in TIME_WAIT is nowhere near. Worth a call by those who plan their flows,
+ * one open ahead or some; changes nothing else. Engines of the kernel have nothing to ask for. */
+void transport_connect_soon(struct transport *transport, const struct flow *flow);
+
 /* Attaches the caller's word to a connection. */
 int transport_set_user(struct transport *transport, uint64_t handle, uint64_t user);
 

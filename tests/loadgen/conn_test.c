@@ -215,6 +215,27 @@ static void a_worker_without_records_takes_nothing_of_the_limit(void **state)
     stage_close(&stage);
 }
 
+static void the_connection_that_comes_next_is_announced(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_STARTED);
+    const struct flow announced = stage.transport.announced;
+    assert_int_equal(announced.target.port, 7000);
+    assert_int_equal(conn_start(&stage.env, 1, 100, 110), CONN_STARTED);
+    assert_true(endpoint_equal(&announced.source, &stage.transport.flow.source));
+    assert_true(endpoint_equal(&announced.target, &stage.transport.flow.target));
+    stage_close(&stage);
+
+    /* Nobody knows what the kernel will choose. */
+    stage_open(&stage, CLOSER_CLIENT, CLOSE_CLOSE, 1);
+    stage.plan.ports_by_kernel = true;
+    assert_int_equal(conn_start(&stage.env, 0, 100, 110), CONN_STARTED);
+    assert_int_equal(stage.transport.announced.target.port, 0);
+    stage_close(&stage);
+}
+
 static void when_the_kernel_chooses_ports_each_worker_meets_all_targets(void **state)
 {
     (void)state;
@@ -532,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_reset_in_answer_to_that_means_it_was_no_half_close),
         cmocka_unit_test(what_is_beyond_the_limit_of_all_workers_is_shed),
         cmocka_unit_test(a_worker_without_records_takes_nothing_of_the_limit),
+        cmocka_unit_test(the_connection_that_comes_next_is_announced),
         cmocka_unit_test(when_the_kernel_chooses_ports_each_worker_meets_all_targets),
         cmocka_unit_test(an_echo_that_comes_before_its_request_was_reported_sent_counts),
         cmocka_unit_test(an_echo_in_pieces_is_asked_for_piece_by_piece),

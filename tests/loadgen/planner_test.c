@@ -287,6 +287,41 @@ static void a_space_of_the_target_alone_is_empty(void **state)
     planner_destroy(&planner);
 }
 
+/* Of the unused ones as of those that were given back, before and after their time. */
+static void a_peek_tells_what_is_taken_next(void **state)
+{
+    (void)state;
+    struct space space;
+    uint64_t tuple, peeked;
+    space_init(&space, 100, 103);
+    add_source(&space, "127.0.0.1-127.0.0.2");
+    add_target(&space, "127.0.0.1:101");
+    add_target(&space, "127.0.0.2:7000");
+    struct planner planner = planner_of(&space);
+    uint64_t count = 0;
+    while (planner_peek(&planner, &peeked)) {
+        struct flow flow = planner_flow(&planner, peeked);
+        assert_true(planner_take(&planner, NOW, &tuple));
+        assert_int_equal(tuple, peeked);
+        struct flow taken = planner_flow(&planner, tuple);
+        assert_true(endpoint_equal(&flow.source, &taken.source));
+        assert_true(endpoint_equal(&flow.target, &taken.target));
+        count++;
+    }
+    assert_int_equal(count, 2 * 4 * 2 - 2);
+    assert_false(planner_take(&planner, NOW, &tuple));
+    planner_release(&planner, 3, NOW);
+    planner_release(&planner, 1, NOW);
+    assert_true(planner_peek(&planner, &peeked));
+    assert_int_equal(peeked, 3);
+    assert_false(planner_take(&planner, NOW, &tuple));
+    assert_true(planner_take(&planner, NOW + REUSE_NS, &tuple));
+    assert_int_equal(tuple, 3);
+    assert_true(planner_peek(&planner, &peeked));
+    assert_int_equal(peeked, 1);
+    planner_destroy(&planner);
+}
+
 static void families_are_never_mixed(void **state)
 {
     (void)state;
@@ -472,6 +507,7 @@ int main(void)
         cmocka_unit_test(targets_take_turns),
         cmocka_unit_test(the_address_and_port_of_any_target_are_never_a_source),
         cmocka_unit_test(a_space_of_the_target_alone_is_empty),
+        cmocka_unit_test(a_peek_tells_what_is_taken_next),
         cmocka_unit_test(families_are_never_mixed),
         cmocka_unit_test(targets_of_both_families_take_turns),
         cmocka_unit_test(a_released_tuple_rests_before_it_is_taken_again),

@@ -16,6 +16,7 @@ struct transport {
     char notes[NOTES_MAX];
     uint64_t user;
     struct flow flow;
+    struct flow announced; /* of transport_connect_soon, which takes no note */
     const void *sent;
     uint64_t sent_bytes;
     uint64_t timer_ns;
