@@ -60,6 +60,11 @@ static int check_slots(const char *name, uint32_t slots, struct failure *failure
                        slots, name, LINK_BATCH_MAX, LINK_SLOTS_MAX);
 }
 
+static uint32_t transmit_slots_of(enum link_kind kind)
+{
+    return kind == LINK_PACKET ? LINK_TRANSMIT_SLOTS_PACKET : LINK_TRANSMIT_SLOTS;
+}
+
 static int check_config(const struct link_config *config, struct failure *failure)
 {
     if (config->workers > LINK_WORKERS_MAX) {
@@ -84,7 +89,7 @@ int link_open(struct link **opened, const struct link_config *config, struct fai
     whole.workers = config->workers == 0 ? 1 : config->workers;
     whole.receive_slots = config->receive_slots == 0 ? LINK_RECEIVE_SLOTS : config->receive_slots;
     whole.transmit_slots =
-        config->transmit_slots == 0 ? LINK_TRANSMIT_SLOTS : config->transmit_slots;
+        config->transmit_slots == 0 ? transmit_slots_of(config->kind) : config->transmit_slots;
     int error = check_config(&whole, failure);
     struct link_interface facts;
     if (error == 0) {
