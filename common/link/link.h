@@ -87,7 +87,7 @@ struct link_config {
     uint32_t group;         /* names the workers that share an interface: the process id will do
                              * (its low 16 bits are used) */
     enum link_steer steer;
-    uint32_t receive_slots;  /* a power of two; 4096 */
+    uint32_t receive_slots;  /* a power of two; 2048 */
     uint32_t transmit_slots; /* a power of two; 2048, of a packet socket 256 */
     bool blocks; /* PACKET: TPACKET_V3, whose blocks wait for 1 ms or more before they are handed
                   * over, instead of V2 */

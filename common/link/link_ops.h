@@ -35,7 +35,7 @@ struct link {
 #define LINK_RETRY_DOWN_NS (10u * NS_PER_MS)
 
 /* Frames that come while we do not look have to wait in the ring. */
-#define LINK_RECEIVE_SLOTS 4096u
+#define LINK_RECEIVE_SLOTS 2048u
 #define LINK_TRANSMIT_SLOTS 2048u
 /* A packet socket's flush sends what there is, as a rule before it returns: a ring that is no
  * longer than a batch is enough, and stays in the first cache. */
