@@ -134,6 +134,7 @@ def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
     assert "after 2.0 s of the same load: shorter than TIME_WAIT's 60 s" in done.stdout
     document = json.loads(path.read_text(encoding="utf-8"))
     assert document["warm_up_seconds"] == 2
+    assert "Null: canned segments without TCP, always the 7 of a client's close by FIN" in done.stdout
     for cell in document["cells"]:
         rate = cell["completed_per_sec"]["median"]
         assert rate > 0 and cell["failed"]["median"] == 0
