@@ -272,6 +272,7 @@ static int add_stack(struct server *server, struct result *result, const struct 
     if (result->completed.count > 0) {
         result->segments_per_conn = result_real((double)segments / (double)result->completed.count);
     }
+    facts.is_taken = transport_stack_taken(&facts.settings->config, &facts.taken);
     return stack_result_add(result, &facts);
 }
 

@@ -1,10 +1,11 @@
 /* TIME_WAIT under load against forecast; see churn.h. Layer: bench/lab. */
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/clock.h"
 #include "churn.h"
 
-#define FORECAST_SEC 30 /* when the plateau is forecast: before any TIME_WAIT has ended */
+#define FORECAST_SEC 30. /* when the plateau is forecast: before any TIME_WAIT has ended */
 /* A report's rates and its count of TIME_WAIT are of moments a little apart. */
 #define COUNT_ERROR_MAX 0.005
 #define ERROR_MAX 0.02     /* of pile-up, plateau and forecast */
@@ -32,6 +33,13 @@ static size_t sample_at(const struct churn *churn, double seconds)
     return at;
 }
 
+/* When to look at the pile-up, and to forecast: half of a lifetime that is short. */
+static size_t sample_early(const struct churn *churn)
+{
+    const double assumed_sec = (double)churn->config.lifetime_assumed_ns / (double)NS_PER_SEC;
+    return sample_at(churn, assumed_sec > 0 ? fmin(FORECAST_SEC, assumed_sec / 2) : FORECAST_SEC);
+}
+
 static bool is_within(double value, double expected, double share)
 {
     return value >= expected * (1 - share) && value <= expected * (1 + share);
@@ -52,7 +60,7 @@ void churn_check_pile_up(struct timewait *timewait, const struct churn *churn)
     if (!was_sampled(timewait, churn)) {
         return;
     }
-    size_t at = sample_at(churn, FORECAST_SEC);
+    size_t at = sample_early(churn);
     const struct timewait_sample *sample = &churn->samples[at];
     double closed = (double)(sample->made - churn->samples[0].made);
     double seconds = seconds_since_first(churn, at);
@@ -70,7 +78,7 @@ void churn_check_plateau(struct timewait *timewait, const struct churn *churn)
     if (!was_sampled(timewait, churn)) {
         return;
     }
-    size_t forecast_at = sample_at(churn, FORECAST_SEC);
+    size_t forecast_at = sample_early(churn);
     const struct timewait_sample *then = &churn->samples[churn->churn_count - 1];
     uint64_t ahead_ns = then->at_ns - churn->samples[forecast_at].at_ns;
     struct timewait_forecast forecast =

@@ -34,12 +34,12 @@ static void sample_stack(struct churn *churn, const struct memory_wire *wire)
     churn_add(churn, &sample);
 }
 
-static int run_stack(struct churn *churn, struct memory_wire *wire)
+static int run_stack(struct timewait *timewait, struct churn *churn, struct memory_wire *wire)
 {
     uint32_t number = 0;
     int error = 0;
     sample_stack(churn, wire);
-    for (uint32_t i = 0; error == 0 && i < CHURN_SEC; i++) {
+    for (uint32_t i = 0; error == 0 && i < CHURN_SEC && timewait_pause(timewait, 0); i++) {
         error = churn_second(wire, (uint32_t)churn->rate_per_sec, &number);
         sample_stack(churn, wire);
     }
@@ -66,7 +66,7 @@ void churn_show_memory_stack(struct timewait *timewait)
     churn->who = "stack in memory";
     churn->rate_per_sec = timewait_rate(timewait);
     churn->config.lifetime_assumed_ns = time_wait_ns;
-    int error = run_stack(churn, &wire);
+    int error = run_stack(timewait, churn, &wire);
     timewait_check(
         timewait, error == 0, "stack in memory, 2MSL %.2f s%s: %zu connections closed in %u s",
         (double)time_wait_ns / (double)NS_PER_SEC, measured ? ", the kernel's lifetime" : "",

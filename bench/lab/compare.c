@@ -115,22 +115,33 @@ static void add_calm(struct contender *contender, const struct calm *calm, const
     }
 }
 
-/* Tells whether two known counts are not the same; where TIME_WAIT has ended meanwhile, whether
- * they differ by more than the kernel's timer does from its mean, and a second that they are apart.
- */
-static bool differs(double count, double expected, bool is_warm)
+/* Tells whether two known counts differ by more than the kernel's timer does from its mean, and a
+ * second that they are apart: TIME_WAIT has ended meanwhile. */
+static bool differs_warm(double count, double expected)
 {
-    return is_warm ? fabs(count - expected) > WARM_ERROR_MAX * expected
-                   : !isnan(count) && count != expected;
+    return fabs(count - expected) > WARM_ERROR_MAX * expected;
+}
+
+/* Tells whether the TIME_WAIT of a trial are known, and not what was expected. */
+static bool differs(const struct cell_spec *spec, const struct measures *measures,
+                    const struct cell_result *result)
+{
+    const double *values = measures->values;
+    const double client = values[MEASURE_CLIENT_TIME_WAIT];
+    const double server = values[MEASURE_SERVER_TIME_WAIT];
+    if (spec->warm_up_ns > 0) {
+        return differs_warm(client, values[MEASURE_CLIENT_EXPECTED]) ||
+               differs_warm(server, values[MEASURE_SERVER_EXPECTED]);
+    }
+    return !isnan(client) && !isnan(server) && !table_as_expected(spec, result);
 }
 
 /* Notes on a trial's own numbers, which two sources have told. */
-static void add_checks(struct contender *contender, const struct measures *measures)
+static void add_checks(struct contender *contender, const struct measures *measures,
+                       const struct cell_result *result)
 {
     const double *values = measures->values;
-    bool is_warm = contender->spec.warm_up_ns > 0;
-    if (differs(values[MEASURE_CLIENT_TIME_WAIT], values[MEASURE_CLIENT_EXPECTED], is_warm) ||
-        differs(values[MEASURE_SERVER_TIME_WAIT], values[MEASURE_SERVER_EXPECTED], is_warm)) {
+    if (differs(&contender->spec, measures, result)) {
         add_note(contender, "TIME_WAIT differ from what the closing table expects");
     }
     double told = values[MEASURE_SEGMENTS_TOLD], seen = values[MEASURE_SEGMENTS];
@@ -229,7 +240,7 @@ static bool run_trial(struct compare *compare, struct keeper *keeper, struct con
         add_calm(contender, &result.calm, "trial");
         add_limits(contender, result.client, "client");
         add_limits(contender, result.server, "server");
-        add_checks(contender, measures);
+        add_checks(contender, measures, &result);
         contender->invalid = contender->invalid || result.client_code == CODE_INVALID;
         contender->done = round + 1;
         if (isnan(measures->values[MEASURE_COMPLETED_PER_SEC])) {

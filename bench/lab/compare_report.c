@@ -225,7 +225,8 @@ static void print_legend(const struct compare *compare, FILE *out)
     fprintf(out,
             "Ratios: median of the rounds' ratios of connections/s, with the bootstrap's 95%% "
             "interval. Tuned: TCP_QUICKACK\noff at both ends and deferred accept, so that the "
-            "kernel sends the stack's 7 segments.\n"
+            "kernel sends the stack's 7 segments.\nNull: canned segments without TCP, always the 7 "
+            "of a client's close by FIN: no ceiling where a row sends fewer.\n"
             "CPU: of the whole machine while the client lived, +- one standard error of the "
             "kernel's sampling; an engine\nthat spins is always busy. Bytes a conn: of memory, "
             "both ends, while held open; a TW: with its port's records.\n"
@@ -233,7 +234,11 @@ static void print_legend(const struct compare *compare, FILE *out)
             "whole trial.\nA figure that is \"-\" is not known.\n"
             "Alike in all rows: NODELAY, offloads (%s).\nThe kernel's congestion control: %s; its "
 
-            "minimum RTO of 200 ms and initial window of 10 are the stack's too.\n",
+            "minimum RTO of 200 ms and initial window of 10 are the stack's too.\nNot alike: the "
+            "stack's "
+            "TIME_WAIT lasts 60 s, the kernel's up to a timer's granule more; the stack sends a "
+            "SYN again 7\ntimes at doubling intervals, the kernel by tcp_syn_retries and "
+            "tcp_syn_linear_timeouts. A trial without losses sees neither.\n",
             compare->offloads, congestion == NULL ? "not read" : congestion);
     if (compare->options->pairs < PAIRS_ENOUGH) {
         fprintf(out, "Fewer than %d pairs: the intervals say little.\n", PAIRS_ENOUGH);

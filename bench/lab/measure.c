@@ -133,13 +133,11 @@ static void measure_time_wait(double *values, const struct cell_spec *spec,
 {
     double client = table_time_wait(spec, result, true);
     double server = table_time_wait(spec, result, false);
-    bool is_null = lab_kind_is_null(spec->client);
-    struct table_expected expected =
-        table_expect(spec, is_null || !(completed > 0) ? 0 : (uint64_t)completed);
+    struct table_expected expected = table_expect(spec, completed > 0 ? (uint64_t)completed : 0);
     values[MEASURE_CLIENT_TIME_WAIT] = client;
     values[MEASURE_SERVER_TIME_WAIT] = server;
-    values[MEASURE_CLIENT_EXPECTED] = (double)expected.client;
-    values[MEASURE_SERVER_EXPECTED] = (double)expected.server;
+    values[MEASURE_CLIENT_EXPECTED] = expected.client;
+    values[MEASURE_SERVER_EXPECTED] = expected.server;
     if (spec->warm_up_ns > 0 && expected.client > 0) {
         values[MEASURE_CLIENT_EXPECTED] = expect_left(spec, result->client, spec->client);
     }

@@ -287,7 +287,7 @@ static const struct cli_option timewait_table[] = {
      .offset = offsetof(struct timewait_options, lifetime_ns),
      .metavar = "TIME",
      .initial = "61s",
-     .min = NS_PER_SEC,
+     .min = 10 * NS_PER_SEC, /* samples are a second apart */
      .max = 65 * NS_PER_SEC,
      .help =
          "the kernel's TIME_WAIT as churn-kernel measured it before, for churn-stack without it"},

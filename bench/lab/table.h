@@ -8,15 +8,19 @@
 
 #include "cell.h"
 
-/* How many TIME_WAIT the closing table expects on each side, from completed connections. */
+/* How many TIME_WAIT the closing table expects on each side, from completed connections; NaN where
+ * it cannot tell the side. */
 struct table_expected {
-    uint64_t client;
-    uint64_t server;
+    double client;
+    double server;
+    double both_min; /* of the two sides together */
+    double both_max;
 };
 
 /* Computes the expectation for `completed` connections by who closed and how: the closer has them
- * all for "fin", "close" and "half" (both have them for "both"), nobody for "rst" and
- * "fin-no-timewait". */
+ * all for "fin", "close" and "half", nobody has any for "rst" and "fin-no-timewait". Where both
+ * close, each connection leaves one at the end whose FIN was first, or two when the FINs crossed.
+ * Canned segments leave none. */
 struct table_expected table_expect(const struct cell_spec *spec, uint64_t completed);
 
 /* Gives the TIME_WAIT at one end of a cell: the kernel's as they were counted in its namespace, a

@@ -23,6 +23,9 @@ void timewait_head(const char *name, const char *explanation)
 void timewait_check(struct timewait *timewait, bool holds, const char *format, ...)
 {
     va_list arguments;
+    if (timewait->stopped) {
+        return; /* what was cut short shows nothing */
+    }
     printf("  %-9s ", holds ? "ok" : "NOT SHOWN");
     va_start(arguments, format);
     vprintf(format, arguments);
@@ -148,6 +151,7 @@ int timewait_run(struct keeper *keeper, const struct timewait_options *options)
     for (size_t i = 0; i < PART_COUNT; i++) {
         if (!timewait.stopped && is_wanted(options, &parts[i])) {
             parts[i].show(&timewait);
+            timewait_pause(&timewait, 0);
         }
     }
     printf("\n%" PRIu32 " shown, %" PRIu32 " not shown%s\n", timewait.shown, timewait.not_shown,

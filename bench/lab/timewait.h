@@ -29,14 +29,15 @@ struct timewait {
 /* Prints the heading of one behaviour, with its explanation in a line. */
 void timewait_head(const char *name, const char *explanation);
 
-/* Prints one measured line, and counts whether it holds. */
+/* Prints one measured line, and counts whether it holds; does nothing once a signal asked to stop.
+ */
 void timewait_check(struct timewait *timewait, bool holds, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The churn's rate that the options ask for. */
 double timewait_rate(const struct timewait *timewait);
 
-/* Waits; returns false when a signal asks to stop. */
+/* Waits, or with 0 only looks; returns false when a signal asks to stop. */
 bool timewait_pause(struct timewait *timewait, uint64_t ns);
 
 struct socket_stage;

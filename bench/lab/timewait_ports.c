@@ -51,7 +51,8 @@ static void use_up(struct timewait *timewait, const struct socket_stage *stage, 
     if (us == NULL) {
         return;
     }
-    while (result->opened <= PORT_COUNT && !timewait->stopped) {
+    while (result->opened <= PORT_COUNT &&
+           (result->opened % SAMPLE != 0 || timewait_pause(timewait, 0))) {
         struct dial dial = {.port = 0, .reuse_address = planned};
         if (planned) {
             dial.port = (uint16_t)(PORT_FIRST + result->opened % PORT_COUNT);
@@ -86,7 +87,7 @@ static void show_range(struct timewait *timewait, bool planned)
     bool ran_out = seen.opened == PORT_COUNT && seen.error == -EADDRNOTAVAIL;
     bool as_said = planned ? seen.last_us < 3 * seen.first_us && seen.failing_us < 3 * seen.first_us
                            : seen.last_us > 2 * seen.first_us;
-    timewait_check(timewait, timewait->stopped || (error == 0 && ran_out && as_said),
+    timewait_check(timewait, error == 0 && ran_out && as_said,
                    "%s: connect() takes %.0f us on fresh ports, %.0f us on the last %d; attempt "
                    "%" PRIu32 " gives %s in %.0f us",
                    planned ? "planned ports, bound one by one" : "automatic ports", seen.first_us,

@@ -14,7 +14,14 @@ static bool check_ack(struct tcp *tcp, const struct tcp_arrival *arrival, const 
         return true;
     }
     tcp_count(tcp, TCP_COUNTER_segments_bad_ack);
-    reply_reset(tcp, arrival);
+    /* No timestamps are agreed on yet (RFC 7323 section 3.2). Linux would hold ours against the
+     * reset, where an earlier incarnation waits in TIME_WAIT whose own were later, and neither the
+     * reset nor a SYN of ours would ever end that. */
+    struct wire_tcp plain = *segment;
+    plain.options.has_timestamp = false;
+    struct tcp_arrival seen = *arrival;
+    seen.segment = &plain;
+    reply_reset(tcp, &seen);
     return false;
 }
 

@@ -91,4 +91,9 @@ struct transport_stack_config {
  * -EAFNOSUPPORT (an IPv6 address) or -EINVAL, with the text set. */
 int transport_stack_check(const struct transport_stack_config *config, struct failure *failure);
 
+/* Tells whether the kernel has an address of the stack's, in the network namespace of the caller:
+ * it would have been refused at the start, but the kernel may be given it later. Ensures *taken is
+ * the address. What the kernel does not tell counts as not taken. */
+bool transport_stack_taken(const struct transport_stack_config *config, struct ip_addr *taken);
+
 #endif

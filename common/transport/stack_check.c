@@ -108,6 +108,10 @@ static int check_addresses(const struct transport_stack_config *config, struct f
     if (rc == 0) {
         rc = check_address("address", &config->addresses.last, failure);
     }
+    const bool has_link_address = config->link_address.family != AF_UNSPEC;
+    if (rc == 0 && has_link_address) {
+        rc = check_address("link address", &config->link_address, failure);
+    }
     if (rc != 0) {
         return rc;
     }
@@ -115,11 +119,9 @@ static int check_addresses(const struct transport_stack_config *config, struct f
         return failure_set(failure, EINVAL, "prefix /%u: give 1 to 32, as in 10.9.0.2/24",
                            config->prefix_bits);
     }
-    if (config->link_address.family != AF_UNSPEC) {
-        rc = check_address("link address", &config->link_address, failure);
-        return rc != 0 ? rc
-                       : check_on_link("link address", &config->link_address, config,
-                                       &config->link_address, failure);
+    if (has_link_address) {
+        return check_on_link("link address", &config->link_address, config, &config->link_address,
+                             failure);
     }
     const struct ip_addr *first = &config->addresses.first;
     rc = check_on_link("address", first, config, first, failure);

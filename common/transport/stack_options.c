@@ -243,9 +243,16 @@ static int check_given(const struct transport_stack_options *options, uint32_t w
     return 0;
 }
 
-static int check_workers(const struct transport_stack_config *config, uint32_t workers,
-                         struct failure *failure)
+/* Refuses what AF_XDP does not have. */
+static int check_link(const struct transport_stack_config *config, uint32_t workers,
+                      struct failure *failure)
 {
+    if (config->link == LINK_XDP && config->blocks) {
+        return failure_set(failure, EINVAL,
+                           "--link-v3 is TPACKET_V3, which xdp:%s does not have; leave it out, or "
+                           "use packet:%s",
+                           config->interface, config->interface);
+    }
     if (config->link == LINK_XDP && workers > 1) {
         return failure_set(failure, EINVAL,
                            "--link xdp:%s: one worker is all that AF_XDP can have here; give one "
@@ -265,7 +272,8 @@ int transport_stack_options_make(struct transport_stack_settings *settings,
     if (rc == 0) {
         rc = link_parse(options->link, &config->link, &config->interface, failure);
     }
-    rc = rc != 0 ? rc : check_workers(config, workers, failure);
+    config->blocks = options->blocks;
+    rc = rc != 0 ? rc : check_link(config, workers, failure);
     rc = rc != 0 ? rc : make_addresses(config, options, failure);
     if (rc == 0 && options->gateway != NULL) {
         rc = name_option(ip_parse(&config->gateway, options->gateway, failure), "--gateway",
@@ -276,7 +284,6 @@ int transport_stack_options_make(struct transport_stack_settings *settings,
     if (rc != 0) {
         return rc;
     }
-    config->blocks = options->blocks;
     /* The configuration's 0 is its default; 1 ns is next to none. */
     config->spin_ns = options->spin_ns;
     config->time_wait_ns = options->time_wait_ns != 0 ? options->time_wait_ns : 1;

@@ -57,32 +57,54 @@ static int add_abandoned(struct result *result, const struct transport_lingering
 static int add_link_troubles(struct result *result, const struct stack_totals *totals)
 {
     static const struct {
+        const char *module;
         const char *counter;
         const char *code;
         const char *what;
     } troubles[] = {
-        {"interface_down", "link-down",
+        {"link", "interface_down", "link-down",
          "times the link's interface was found to be down. Its frames waited until it was up "
          "again, "
          "or were lost with it: failures of that time are not the other side's."},
-        {"transmit_no_buffers", "link-no-buffers",
-         "times the kernel had no room for the stack's frames; they were sent later."},
-        {"transmit_dropped", "link-transmit-dropped",
+        {"link", "transmit_no_buffers", "link-no-buffers",
+         "times the kernel had no room for the stack's frames, which were tried again."},
+        {"link", "transmit_refused_bytes", "link-refused",
+         "bytes of the stack's frames were never taken by the kernel: its MTU is lower now than "
+         "the "
+         "stack's was made for, or a rule refuses them. Failures of that time are not the other "
+         "side's."},
+        {"link", "transmit_dropped", "link-transmit-dropped",
          "frames of the stack's were dropped by a full queue behind the link, and TCP sent again "
          "what they carried."},
-        {"receive_ring_full", "link-ring-full",
+        {"link", "receive_ring_full", "link-ring-full",
          "frames were dropped because the receive ring was full: the worker was too slow for what "
          "came."},
+        {"ether", "arp_conflicts", "address-conflict",
+         "times another station said that an address of the stack's is its own: two that have one "
+         "break each other's connections."},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]) && rc == 0; i++) {
-        uint64_t count = stack_totals_counter(totals, "link", troubles[i].counter);
+        uint64_t count = stack_totals_counter(totals, troubles[i].module, troubles[i].counter);
         if (count > 0) {
             rc = result_add_limit(result, RESULT_NOTE, troubles[i].code, "%" PRIu64 " %s", count,
                                   troubles[i].what);
         }
     }
     return rc;
+}
+
+static int add_taken(struct result *result, const struct stack_result_facts *facts)
+{
+    char text[IP_TEXT_MAX];
+    if (!facts->is_taken) {
+        return 0;
+    }
+    return result_add_limit(result, RESULT_NOTE, "address-taken",
+                            "The kernel has the stack's address %s by now, and answers its peers "
+                            "too, by resets: failures of that time are not the other side's. Give "
+                            "each an address of its own.",
+                            ip_format(&facts->taken, text));
 }
 
 int stack_result_add(struct result *result, const struct stack_result_facts *facts)
@@ -94,5 +116,6 @@ int stack_result_add(struct result *result, const struct stack_result_facts *fac
     }
     rc = rc != 0 ? rc : add_transitions(result, &facts->totals->transitions);
     rc = rc != 0 ? rc : add_link_troubles(result, facts->totals);
+    rc = rc != 0 ? rc : add_taken(result, facts);
     return rc != 0 ? rc : add_abandoned(result, &facts->abandoned);
 }

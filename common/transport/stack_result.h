@@ -15,6 +15,8 @@ struct stack_result_facts {
     const struct stack_totals *totals;
     uint64_t lingering_ns;                /* how long it answered once its connections were done */
     struct transport_lingering abandoned; /* what went with it */
+    bool is_taken;                        /* the kernel has an address of the stack's by now ... */
+    struct ip_addr taken;                 /* ... this one */
 };
 
 /* Adds the counters of the stack and of what is below it, its transitions, 2MSL, and what was

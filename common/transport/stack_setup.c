@@ -43,6 +43,18 @@ static int refuse_owned(uint32_t first, uint32_t last, struct failure *failure)
                        ip_format(&address, text));
 }
 
+bool transport_stack_taken(const struct transport_stack_config *config, struct ip_addr *taken)
+{
+    struct failure failure;
+    uint32_t owned = 0;
+    const uint32_t own = stack_ip_of(stack_link_address(config));
+    const bool found = link_kernel_owns(own, own, &owned, &failure) > 0 ||
+                       link_kernel_owns(stack_ip_of(&config->addresses.first),
+                                        stack_ip_of(&config->addresses.last), &owned, &failure) > 0;
+    *taken = stack_ip_from(owned);
+    return found;
+}
+
 static int open_interface(struct stack_engine *engine, const struct transport_stack_config *config,
                           struct failure *failure)
 {

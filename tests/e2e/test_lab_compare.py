@@ -112,6 +112,20 @@ def test_the_stack_stands_beside_the_kernel_at_either_end(tmp_path):
         assert cell["segments_per_conn"]["median"] == pytest.approx(segments, abs=0.1), (closer, row)
 
 
+def test_where_both_close_the_sides_of_time_wait_are_not_foretold(tmp_path):
+    path = tmp_path / "compare.json"
+    done = compare("--client", "kernel-epoll,stack-packet", "--rows", "cell", "--closer", "both", *SHORT,
+                   "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "closing table" not in done.stdout
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        assert cell["client_time_wait_expected"]["median"] is None
+        closed = cell["client_time_wait"]["median"] + cell["server_time_wait"]["median"]
+        completed = cell["completed_per_sec"]["median"] * 0.3
+        assert 0.9 * completed < closed <= 2.1 * completed
+        assert not [note for note in cell["notes"] if "TIME_WAIT" in note["text"]]
+
+
 def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
     path = tmp_path / "compare.json"
     done = compare("--client", "stack-packet", "--rows", "tuned,cell,null", "--pairs", "1", "--seconds", "2",
@@ -120,6 +134,7 @@ def test_after_a_warm_up_only_the_rest_is_measured(tmp_path):
     assert "after 2.0 s of the same load: shorter than TIME_WAIT's 60 s" in done.stdout
     document = json.loads(path.read_text(encoding="utf-8"))
     assert document["warm_up_seconds"] == 2
+    assert "Null: canned segments without TCP, always the 7 of a client's close by FIN" in done.stdout
     for cell in document["cells"]:
         rate = cell["completed_per_sec"]["median"]
         assert rate > 0 and cell["failed"]["median"] == 0

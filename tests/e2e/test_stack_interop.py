@@ -7,6 +7,7 @@ import pytest
 import bulk
 import peers
 from cable import SERVER as STACK
+from cable import Cable
 from harness import wait_until
 from kernel import count_states
 from proof import KERNEL, ArpCount, ProofCable, frames
@@ -40,6 +41,19 @@ def test_nc_and_ncat_and_socat_get_all_back(stage, offloads):
     assert (result["completed"], result["failed"]) == (len(tools), 0)
     assert counter(result, "bytes_echoed") == len(tools) * len(TEXT)
     check_checksums(result)
+
+
+def test_a_client_that_is_started_anew_gets_past_the_kernels_time_wait(stage):
+    """Its timestamps and sequence numbers begin elsewhere, so half of its SYNs look old to TIME_WAIT."""
+    cable = Cable(stage)
+    server = cable.server("epoll", "--closes-after", "64B")
+    for _ in range(2):
+        result = cable.loadgen("stack", "--count", "50", "--closer", "server", "--timeout", "20s",
+                               addresses="10.9.0.2")
+        assert (result["completed"], result["failed"]) == (50, 0), result["errors"]
+        assert not [check for check in result["checks"] if check["ok"] is False]
+    assert result["counters"]["stack"]["resets_sent"] > 0, "no SYN met an answer of TIME_WAIT"
+    server.stop()
 
 
 @OFFLOADS

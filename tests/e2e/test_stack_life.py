@@ -46,6 +46,8 @@ GOOD = (*LINK, "--address", f"{CLIENT}/24")
     ((*GOOD, "--listen", "[::1]:7000"), "IPv4 only"),
     ((*GOOD, "--listen", f"{SERVER}:7000"), f"{SERVER}:7000"),
     ((*GOOD, "--fastopen"), "--fastopen"),
+    (("--link", "xdp:veth0", "--address", f"{CLIENT}/24", "--link-v3"), "--link-v3"),
+    ((*LINK, "--address", "10.10.0.0/16", "--link-address", "fd00::2/64"), "IPv4 only"),
     ((*GOOD, "--pcap", "/nowhere/at/all"), "/nowhere/at/all"),
 ))
 def test_the_server_refuses_in_one_line(cable, arguments, part):
@@ -310,4 +312,48 @@ def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
     assert result["completed"] == 300 and result["failed"] == 0, result["errors"]
     assert result["counters"]["link"]["interface_down"] > 0
     assert "link-down" in limit_codes(result, "note")
+    server.stop()
+
+
+def test_an_mtu_that_is_lowered_during_a_run_is_named(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "3s", "--payload", "2kB",
+                              "--timeout", "500ms")
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    ip("link", "set", "veth0", "mtu", "600")
+    result = run.finish(code=4, may_be_late=True)
+    assert result["counters"]["link"]["transmit_refused_bytes"] > 0
+    assert "link-refused" in limit_codes(result, "note")
+    server.stop()
+
+
+def test_an_address_that_the_kernel_is_given_during_a_run_is_named(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "3s", "--timeout", "500ms",
+                              addresses=CLIENT)
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    ip("addr", "add", f"{CLIENT}/24", "dev", "veth0")
+    run.wait(60)
+    result = json.loads(Path(run.json_path).read_text(encoding="utf-8"))
+    assert "address-taken" in limit_codes(result, "note")
+    assert "address-taken" not in limit_codes(server.stop(), "note")
+
+
+def announce(interface, address):
+    """Says by ARP, as a station does that was given the address, that it is ours."""
+    mac, own = bytes.fromhex("020000000099"), socket.inet_aton(address)
+    frame = (b"\xff" * 6 + mac + bytes.fromhex("0806" "0001080006040001") + mac + own + bytes(6) + own)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+        link.bind((interface, 0))
+        link.send(frame.ljust(60, b"\0"))
+
+
+def test_an_address_that_another_station_takes_during_a_run_is_named(cable):
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "2s", addresses=CLIENT)
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    with cable.there():
+        announce("veth1", CLIENT)
+    result = run.finish(may_be_late=True)
+    assert result["completed"] == 400 and "address-conflict" in limit_codes(result, "note")
     server.stop()

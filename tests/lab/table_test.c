@@ -14,15 +14,15 @@
 struct expectation {
     const char *closer;
     const char *close;
-    uint64_t client;
-    uint64_t server;
+    double client;
+    double server;
 };
 
 static const struct expectation expectations[] = {
     {"client", "fin", 100, 0},   {"client", "close", 100, 0},
     {"client", "half", 100, 0},  {"client", "rst", 0, 0},
     {"server", "fin", 0, 100},   {"server", "rst", 0, 0},
-    {"both", "fin", 100, 100},   {"both", "fin-no-timewait", 0, 0},
+    {"both", "rst", 0, 0},       {"both", "fin-no-timewait", 0, 0},
     {"server", "close", 0, 100}, {"client", "fin-no-timewait", 0, 0},
 };
 
@@ -33,9 +33,33 @@ static void time_wait_is_expected_at_the_closer_and_nowhere_after_a_reset(void *
         const struct expectation *expectation = &expectations[i];
         struct cell_spec spec = {.closer = expectation->closer, .close = expectation->close};
         struct table_expected expected = table_expect(&spec, 100);
-        assert_int_equal(expected.client, expectation->client);
-        assert_int_equal(expected.server, expectation->server);
+        assert_true(expected.client == expectation->client);
+        assert_true(expected.server == expectation->server);
+        assert_true(expected.both_min == expected.client + expected.server);
+        assert_true(expected.both_max == expected.both_min);
     }
+}
+
+static void both_closing_leave_one_or_two_a_connection_at_either_end(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t client, server;
+        bool as_expected;
+    } cases[] = {{0, 100, true},   {100, 0, true},  {40, 61, true},
+                 {100, 100, true}, {40, 59, false}, {101, 100, false}};
+    struct cell_spec spec = {.closer = "both", .close = "fin"};
+    const struct table_expected expected = table_expect(&spec, 100);
+    assert_true(isnan(expected.client) && isnan(expected.server));
+    struct cell_result result = {.counted = true, .client = json_pack("{s:i}", "completed", 100)};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        result.client_time_wait = cases[i].client;
+        result.server_time_wait = cases[i].server;
+        assert_int_equal(table_as_expected(&spec, &result), cases[i].as_expected);
+    }
+    json_decref(result.client);
+    spec.client = LAB_NULL_PACKET;
+    assert_true(table_expect(&spec, 100).both_max == 0);
 }
 
 static void one_time_wait_on_the_wrong_side_is_not_as_expected(void **state)
@@ -154,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_wait_is_expected_at_the_closer_and_nowhere_after_a_reset),
+        cmocka_unit_test(both_closing_leave_one_or_two_a_connection_at_either_end),
         cmocka_unit_test(one_time_wait_on_the_wrong_side_is_not_as_expected),
         cmocka_unit_test(a_stack_s_time_wait_are_those_of_its_report),
         cmocka_unit_test(a_number_is_found_by_its_path_and_nan_when_unknown),

@@ -74,6 +74,20 @@ static void options_of_the_syn_stand_in_linuxs_order(void **state)
     fixture_end(&f);
 }
 
+static void a_reset_in_syn_sent_carries_no_timestamp(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* RFC 7323 section 3.2: none is agreed on yet */
+    syn_sent(&f);
+    f.timestamps = true;
+    SEND(&f, .flags = ACK, .seq = 5, .ack = 7);
+    RECV(&f, .flags = RST, .seq = 7);
+    assert_false(f.last.has_timestamp);
+    STATE(&f, FWS_STATE_SYN_SENT);
+    fixture_end(&f);
+}
+
 static void an_ack_in_syn_sent_outside_iss_to_snd_nxt_is_reset(void **state)
 {
     (void)state;
@@ -522,6 +536,7 @@ int main(void)
         cmocka_unit_test(without_a_connection_an_ack_is_reset_at_its_number_and_a_reset_never),
         cmocka_unit_test(an_active_open_sends_a_syn_and_answers_the_syn_ack),
         cmocka_unit_test(options_of_the_syn_stand_in_linuxs_order),
+        cmocka_unit_test(a_reset_in_syn_sent_carries_no_timestamp),
         cmocka_unit_test(an_ack_in_syn_sent_outside_iss_to_snd_nxt_is_reset),
         cmocka_unit_test(a_reset_with_an_acceptable_ack_refuses_the_open),
         cmocka_unit_test(data_in_the_syn_ack_is_delivered),
