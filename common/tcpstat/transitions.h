@@ -43,7 +43,19 @@ enum transitions_counter {
 
 extern const struct counter_info transitions_counter_infos[TRANSITIONS_COUNTER_COUNT];
 
-#define TRANSITIONS_GROUPS_DEFAULT 1024
+/* What is told apart by port, and by which: */
+enum transitions_grouping_by {
+    TRANSITIONS_WHOLE, /* nothing */
+    TRANSITIONS_BY_LOCAL_PORT,
+    TRANSITIONS_BY_REMOTE_PORT,
+    TRANSITIONS_BY_NAMED_PORT, /* the one of a socket's two ports that the filter's either_ports
+                                  has; of two, the local one */
+};
+
+/* Groups are bounded, since each has histograms of its own: 60 kB for each CPU (of 16 at most), so
+ * that 64 groups take 4 MB a CPU, and nothing where there is no grouping. */
+#define TRANSITIONS_GROUPS_DEFAULT 64
+#define TRANSITIONS_GROUPS_MAX 4096
 #define TRANSITIONS_OWNERS_DEFAULT 262144 /* TIME_WAIT records whose owner is remembered: 18 MB */
 
 /* What to follow, in the network namespace that the calling thread is in at transitions_open. A
@@ -56,17 +68,26 @@ struct transitions_config {
     uint32_t cgroup_level;               /* how deep it lies; the root is 0 */
     bool finds_holders_later; /* who holds which socket is looked for by the first walk over owners,
                                  not at once: 3 us a descriptor of the machine's */
-    enum census_grouping grouping;
-    uint32_t groups_max;  /* 0: TRANSITIONS_GROUPS_DEFAULT */
+    enum transitions_grouping_by grouping;
+    uint32_t groups_max; /* 0: TRANSITIONS_GROUPS_DEFAULT; at most TRANSITIONS_GROUPS_MAX */
+    /* Only services make a group: by local port who listens and is connected to, by remote port who
+     * connects. The ports at the other end are a new one for each connection, and would soon have
+     * taken every place. False: every port does, as long as there is a place. */
+    bool groups_services;
     uint64_t netns_inode; /* 0: the calling thread's */
     uint32_t
         time_wait_owners_max; /* 0: TRANSITIONS_OWNERS_DEFAULT; the least recent are forgotten */
 };
 
+/* A port's group stays what it is: its number is good for as long as the transitions are open. A
+ * socket belongs to one for its life, and its matrix and histograms have all that it did. */
 struct transitions_group {
     uint16_t port;
+    uint32_t number;
     struct tcp_transitions matrix;
 };
+
+#define TRANSITIONS_GROUP_OTHER 0 /* a group's number: all sockets that have none */
 
 /* All that was counted since transitions_open. Zeroed before its first use; owned by the caller,
  * freed by transitions_snapshot_free. */
@@ -74,9 +95,11 @@ struct transitions_snapshot {
     uint64_t taken_ns;
     struct tcp_transitions matrix;
     uint64_t counters[TRANSITIONS_COUNTER_COUNT];
-    struct transitions_group *groups; /* by port, ascending; NULL for CENSUS_WHOLE */
+    struct transitions_group *groups; /* by port, ascending; NULL for TRANSITIONS_WHOLE */
     uint32_t group_count;
-    struct tcp_transitions other; /* of ports that found no group: counter groups_full */
+    /* Of the sockets that have no group, so that it and the groups add up to the whole: for want of
+     * a place, as the counter groups_full says of each transition, or since they are no service. */
+    struct tcp_transitions other;
 };
 
 struct transitions;
@@ -93,9 +116,9 @@ int transitions_open(struct transitions **transitions, const struct transitions_
 /* Detaches the program and frees everything. NULL is allowed. */
 void transitions_close(struct transitions *transitions);
 
-/* Reads everything but the histograms; about 10 us, and 1 us a group. Another thread may walk over
- * the owners (owners.h) meanwhile. Transitions that happen
- * meanwhile may be in it or not. Returns 0, -ENOMEM or -errno. */
+/* Reads everything but the histograms; about 10 us, and 0.5 us a group. Another thread may walk
+ * over the owners (owners.h) meanwhile. Transitions that happen meanwhile may be in it or not.
+ * Returns 0, -ENOMEM or -errno. */
 int transitions_read(struct transitions *transitions, struct transitions_snapshot *snapshot);
 
 /* Adds to an initialised histogram how long `state` lasted, in ns, for every socket that left it
@@ -103,6 +126,12 @@ int transitions_read(struct transitions *transitions, struct transitions_snapsho
  * that of the bins' middles. Returns 0 or -errno. */
 int transitions_read_lasted(struct transitions *transitions, enum tcp_state state,
                             struct hist *lasted);
+
+/* Does so for one group, by its number. A group's bins are coarser, 16 to an octave, and each
+ * stands for its middle: a time is off by at most 1/32. With TRANSITIONS_GROUP_OTHER's, the groups
+ * add up to the whole, bin by bin of theirs. Requires a grouping. Returns 0 or -errno. */
+int transitions_read_group_lasted(struct transitions *transitions, uint32_t number,
+                                  enum tcp_state state, struct hist *lasted);
 
 /* Counts the transitions that a matrix has into a state, and out of it. A socket's first state is
  * entered from NONE; CLOSED and NONE are entered at a socket's end. */

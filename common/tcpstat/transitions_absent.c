@@ -39,3 +39,13 @@ int transitions_read_lasted(struct transitions *transitions, enum tcp_state stat
     (void)lasted;
     return -ENOTSUP;
 }
+
+int transitions_read_group_lasted(struct transitions *transitions, uint32_t number,
+                                  enum tcp_state state, struct hist *lasted)
+{
+    (void)transitions;
+    (void)number;
+    (void)state;
+    (void)lasted;
+    return -ENOTSUP;
+}

@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct transitions_lasted) ==
                "a histogram for each state");
 _Static_assert((int)TRANSITIONS_COUNTER_COUNT <= TRANSITIONS_COUNTERS_MAX, "each has a place");
 
-enum { MATRIX_ALL, MATRIX_OTHER };
+_Static_assert((int)TRANSITIONS_GROUP_OTHER == TRANSITIONS_GROUP_REST, "one number for the rest");
 
 bool transitions_built_in(void)
 {
@@ -41,6 +41,17 @@ static size_t lasted_bytes(const struct transitions *transitions)
     return transitions->slots * sizeof(struct transitions_lasted);
 }
 
+/* Counts what the map of groups has: the rest and every group, for each slot. */
+static uint32_t groups_entries(const struct transitions *transitions)
+{
+    return (transitions->groups_max + 1) * transitions->slots;
+}
+
+static size_t groups_bytes(const struct transitions *transitions)
+{
+    return groups_entries(transitions) * sizeof(struct transitions_group_counts);
+}
+
 void transitions_close(struct transitions *transitions)
 {
     if (transitions == NULL) {
@@ -48,6 +59,9 @@ void transitions_close(struct transitions *transitions)
     }
     if (transitions->lasted != NULL) {
         munmap((void *)(uintptr_t)transitions->lasted, lasted_bytes(transitions));
+    }
+    if (transitions->groups != NULL) {
+        munmap((void *)(uintptr_t)transitions->groups, groups_bytes(transitions));
     }
     bpf_link__destroy(transitions->second);
     bpf_link__destroy(transitions->first);
@@ -59,17 +73,35 @@ void transitions_close(struct transitions *transitions)
     free(transitions);
 }
 
-static uint32_t grouping_of(enum census_grouping grouping)
+static uint32_t grouping_of(enum transitions_grouping_by grouping)
 {
     switch (grouping) {
-    case CENSUS_WHOLE:
+    case TRANSITIONS_WHOLE:
         return GROUP_NOT;
-    case CENSUS_BY_LOCAL_PORT:
+    case TRANSITIONS_BY_LOCAL_PORT:
         return GROUP_LOCAL;
-    case CENSUS_BY_REMOTE_PORT:
+    case TRANSITIONS_BY_REMOTE_PORT:
         return GROUP_REMOTE;
+    case TRANSITIONS_BY_NAMED_PORT:
+        return GROUP_NAMED;
     }
     return GROUP_NOT;
+}
+
+/* Makes room for the groups, where there are any. */
+static int configure_groups(const struct transitions *transitions,
+                            const struct transitions_config *config)
+{
+    struct transitions_bpf *skeleton = transitions->skeleton;
+    if (transitions->grouping == TRANSITIONS_WHOLE) {
+        return 0;
+    }
+    skeleton->rodata->grouping = grouping_of(transitions->grouping);
+    skeleton->rodata->groups_max = transitions->groups_max;
+    skeleton->rodata->groups_of_services = config->groups_services;
+    const int error = bpf_map__set_max_entries(skeleton->maps.group_numbers, CENSUS_PORTS);
+    return error < 0 ? error
+                     : bpf_map__set_max_entries(skeleton->maps.groups, groups_entries(transitions));
 }
 
 /* Sizes the maps and sets what the program may take as constant. */
@@ -86,16 +118,12 @@ static int configure(struct transitions *transitions, const struct transitions_c
     skeleton->rodata->filter_pid = config->pid;
     skeleton->rodata->filter_cgroup = config->cgroup_id;
     skeleton->rodata->filter_cgroup_level = config->cgroup_level;
-    skeleton->rodata->grouping = grouping_of(config->grouping);
     skeleton->rodata->slots = transitions->slots;
     int error = bpf_map__set_max_entries(skeleton->maps.lasted, transitions->slots);
     if (error == 0) {
         error = bpf_map__set_max_entries(skeleton->maps.records, records_max);
     }
-    if (error == 0 && config->grouping != CENSUS_WHOLE) {
-        error = bpf_map__set_max_entries(skeleton->maps.groups, transitions->groups_max);
-    }
-    return error;
+    return error == 0 ? configure_groups(transitions, config) : error;
 }
 
 static int attach(struct transitions *transitions)
@@ -118,14 +146,24 @@ static int attach(struct transitions *transitions)
     return transitions->holders == NULL ? -errno : 0;
 }
 
-static int map_lasted(struct transitions *transitions)
+static int map_counts(struct transitions *transitions)
 {
+    const struct transitions_bpf *skeleton = transitions->skeleton;
     void *lasted = mmap(NULL, lasted_bytes(transitions), PROT_READ, MAP_SHARED,
-                        bpf_map__fd(transitions->skeleton->maps.lasted), 0);
+                        bpf_map__fd(skeleton->maps.lasted), 0);
     if (lasted == MAP_FAILED) {
         return -errno;
     }
     transitions->lasted = lasted;
+    if (transitions->grouping == TRANSITIONS_WHOLE) {
+        return 0;
+    }
+    void *groups = mmap(NULL, groups_bytes(transitions), PROT_READ, MAP_SHARED,
+                        bpf_map__fd(skeleton->maps.groups), 0);
+    if (groups == MAP_FAILED) {
+        return -errno;
+    }
+    transitions->groups = groups;
     return 0;
 }
 
@@ -146,7 +184,7 @@ static int load(struct transitions *transitions, const struct transitions_config
     if (config->filter != NULL) {
         kernel_filter_fill(&transitions->skeleton->bss->filter, config->filter);
     }
-    error = map_lasted(transitions);
+    error = map_counts(transitions);
     if (error == 0) {
         error = attach(transitions);
     }
@@ -180,6 +218,9 @@ int transitions_open(struct transitions **transitions, const struct transitions_
                      struct failure *failure)
 {
     *transitions = NULL;
+    ASSERT(config->groups_max <= TRANSITIONS_GROUPS_MAX);
+    ASSERT(config->grouping != TRANSITIONS_BY_NAMED_PORT ||
+           (config->filter != NULL && config->filter->either_ports != NULL));
     struct transitions *opened = calloc(1, sizeof(*opened));
     if (opened == NULL) {
         return failure_set(failure, ENOMEM, "no memory for transitions");
@@ -237,9 +278,9 @@ static void add_matrices(const struct transitions *transitions, struct tcp_trans
     }
 }
 
-static int read_matrix(struct transitions *transitions, uint32_t index,
-                       struct tcp_transitions *matrix)
+static int read_matrix(struct transitions *transitions, struct tcp_transitions *matrix)
 {
+    const uint32_t index = 0;
     *matrix = (struct tcp_transitions){0};
     const int fd = bpf_map__fd(transitions->skeleton->maps.matrices);
     const int error = bpf_map_lookup_elem(fd, &index, transitions->per_cpu);
@@ -279,45 +320,65 @@ static int compare_groups(const void *a, const void *b)
     return (int)left->port - (int)right->port;
 }
 
-static int read_groups(struct transitions *transitions, struct transitions_snapshot *snapshot)
+/* What a group's CPUs of one slot count. */
+static const struct transitions_group_counts *counts_of(const struct transitions *transitions,
+                                                        uint32_t number, uint32_t slot)
 {
-    const int fd = bpf_map__fd(transitions->skeleton->maps.groups);
+    return &transitions->groups[number * transitions->slots + slot];
+}
+
+static void read_group_matrix(const struct transitions *transitions, uint32_t number,
+                              struct tcp_transitions *matrix)
+{
+    *matrix = (struct tcp_transitions){0};
+    for (uint32_t slot = 0; slot < transitions->slots; slot++) {
+        const struct transitions_matrix *counted = &counts_of(transitions, number, slot)->matrix;
+        for (int from = 0; from < TCP_STATE_COUNT; from++) {
+            for (int to = 0; to < TCP_STATE_COUNT; to++) {
+                matrix->n[from][to] += __atomic_load_n(&counted->n[from][to], __ATOMIC_RELAXED);
+            }
+        }
+    }
+}
+
+static int read_groups(const struct transitions *transitions, struct transitions_snapshot *snapshot)
+{
     if (snapshot->groups == NULL) {
         snapshot->groups = calloc(transitions->groups_max, sizeof(*snapshot->groups));
         if (snapshot->groups == NULL) {
             return -ENOMEM;
         }
     }
+    const uint32_t made =
+        __atomic_load_n(&transitions->skeleton->bss->groups_made, __ATOMIC_RELAXED);
+    const uint32_t count = made < transitions->groups_max ? made : transitions->groups_max;
     snapshot->group_count = 0;
-    uint32_t port;
-    uint32_t next;
-    const uint32_t *last = NULL;
-    /* Groups are only ever added, so a walk meets each once. */
-    while (snapshot->group_count < transitions->groups_max &&
-           bpf_map_get_next_key(fd, last, &next) == 0) {
-        port = next;
-        last = &port;
-        struct transitions_group *group = &snapshot->groups[snapshot->group_count];
-        *group = (struct transitions_group){.port = (uint16_t)port};
-        if (bpf_map_lookup_elem(fd, &port, transitions->per_cpu) == 0) {
-            add_matrices(transitions, &group->matrix);
-            snapshot->group_count++;
+    for (uint32_t number = TRANSITIONS_GROUP_OTHER + 1; number <= count; number++) {
+        const uint32_t port =
+            __atomic_load_n(&counts_of(transitions, number, 0)->port, __ATOMIC_RELAXED);
+        if (port == 0) {
+            continue; /* a number that went lost, or a group that is being made */
         }
+        struct transitions_group *group = &snapshot->groups[snapshot->group_count++];
+        group->port = (uint16_t)port;
+        group->number = number;
+        read_group_matrix(transitions, number, &group->matrix);
     }
     if (snapshot->group_count > 1) {
         qsort(snapshot->groups, snapshot->group_count, sizeof(*snapshot->groups), compare_groups);
     }
-    return read_matrix(transitions, MATRIX_OTHER, &snapshot->other);
+    read_group_matrix(transitions, TRANSITIONS_GROUP_OTHER, &snapshot->other);
+    return 0;
 }
 
 int transitions_read(struct transitions *transitions, struct transitions_snapshot *snapshot)
 {
     snapshot->taken_ns = clock_now_ns();
-    int error = read_matrix(transitions, MATRIX_ALL, &snapshot->matrix);
+    int error = read_matrix(transitions, &snapshot->matrix);
     if (error == 0) {
         error = read_counters(transitions, snapshot->counters);
     }
-    if (error == 0 && transitions->grouping != CENSUS_WHOLE) {
+    if (error == 0 && transitions->grouping != TRANSITIONS_WHOLE) {
         error = read_groups(transitions, snapshot);
     }
     return error;
@@ -335,6 +396,26 @@ int transitions_read_lasted(struct transitions *transitions, enum tcp_state stat
         }
         if (times > 0) {
             hist_add_bin(lasted, bin, times);
+        }
+    }
+    return 0;
+}
+
+int transitions_read_group_lasted(struct transitions *transitions, uint32_t number,
+                                  enum tcp_state state, struct hist *lasted)
+{
+    ASSERT((unsigned int)state < TCP_STATE_COUNT);
+    ASSERT(transitions->groups != NULL && number <= transitions->groups_max);
+    const uint32_t fine = UINT32_C(1) << TRANSITIONS_GROUP_SHIFT;
+    for (uint32_t bin = 0; bin < TRANSITIONS_GROUP_BINS; bin++) {
+        const uint32_t index = (uint32_t)state * TRANSITIONS_GROUP_BINS + bin;
+        uint64_t times = 0;
+        for (uint32_t slot = 0; slot < transitions->slots; slot++) {
+            times += __atomic_load_n(&counts_of(transitions, number, slot)->bins[index],
+                                     __ATOMIC_RELAXED);
+        }
+        if (times > 0) {
+            hist_add_bin(lasted, bin * fine + fine / 2, times);
         }
     }
     return 0;

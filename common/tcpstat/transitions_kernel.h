@@ -24,8 +24,9 @@ struct transitions {
     uint32_t cpus;  /* possible ones: what a read of a per-CPU map gives values for */
     uint32_t slots; /* of histograms */
     uint32_t groups_max;
-    enum census_grouping grouping;
-    const struct transitions_lasted *lasted; /* mapped */
+    enum transitions_grouping_by grouping;
+    const struct transitions_lasted *lasted;       /* mapped */
+    const struct transitions_group_counts *groups; /* mapped; NULL: no grouping */
     struct transitions_matrix *per_cpu;      /* a read's values, one a CPU */
 };
 

@@ -363,7 +363,7 @@ static void test_groups_by_port_add_up_with_those_that_found_no_place(void **sta
     struct fixture *fixture = *state;
     close_all(fixture);
     open_with(fixture,
-              &(struct transitions_config){.grouping = CENSUS_BY_LOCAL_PORT, .groups_max = 2});
+              &(struct transitions_config){.grouping = TRANSITIONS_BY_LOCAL_PORT, .groups_max = 2});
     const int listener = pair_listen(PORT, 128);
     for (int i = 0; i < 5; i++) {
         pair_close(pair_open(listener, PORT));

@@ -18,7 +18,7 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "transitions.h"
+#include "groups.bpf.h"
 
 #define NS_PER_SEC 1000000000ULL
 
@@ -36,8 +36,6 @@ enum counter {
 
 /* Set before the load. */
 const volatile __u32 netns_inode;
-const volatile __u32 grouping;
-const volatile __u32 slots = 1;
 const volatile __u32 filter_pid;          /* 0: all */
 const volatile __u64 filter_cgroup;       /* it and what is below it; 0: all */
 const volatile __u32 filter_cgroup_level; /* how deep it lies; the root is 0 */
@@ -48,11 +46,13 @@ enum decision { DECISION_OPEN, DECISION_IN, DECISION_OUT };
 struct follow {
     __u64 since_ns; /* in `state`; 0: since before it was followed */
     __u32 pid;      /* 0: not known */
-    __u16 group_port;
-    __u8 state; /* the kernel's number */
+    __u16 group;    /* its number, for a socket that passed the filters */
+    __u8 state;     /* the kernel's number */
     __u8 decision;
     __u8 open_from; /* a transition not yet counted, for want of the ports: to `state` */
     __u8 has_open;
+    __u8 serves;   /* it listens, or was accepted */
+    __u8 connects; /* it began with connect(); neither is known of one that was there before */
 };
 
 struct {
@@ -64,25 +64,10 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 2); /* of all; of the ports that found no group */
+    __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, struct transitions_matrix);
 } matrices SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct transitions_matrix);
-} groups SEC(".maps");
-
-/* Zeros to make a group from. */
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct transitions_matrix);
-} no_counts SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -124,7 +109,6 @@ struct {
 } comms SEC(".maps");
 
 static const __u32 index_all = 0;
-static const __u32 index_other = 1;
 
 static __always_inline void count(enum counter counter)
 {
@@ -211,40 +195,48 @@ static __always_inline __u32 bin_of(__u64 value)
     return (shift << TRANSITIONS_SUB_BITS) + (__u32)(value >> shift);
 }
 
-static __always_inline void record_lasted(__u8 state, __u64 lasted_ns)
+static __always_inline void record_lasted(const struct follow *follow, __u8 state, __u64 lasted_ns)
 {
     __u32 slot = bpf_get_smp_processor_id() % slots;
     struct transitions_lasted *hists = bpf_map_lookup_elem(&lasted, &slot);
-    __u32 index = state * TRANSITIONS_BINS + bin_of(lasted_ns);
+    const __u32 bin = bin_of(lasted_ns);
+    __u32 index = state * TRANSITIONS_BINS + bin;
     barrier_var(index); /* checked is what is used: the compiler may not go back to `state` */
     if (hists != NULL && index < TRANSITIONS_LASTED_BINS) {
         __sync_fetch_and_add(&hists->bins[index], 1);
     }
-}
-
-static __always_inline void add(struct transitions_matrix *matrix, __u8 from, __u8 to)
-{
-    __sync_fetch_and_add(&matrix->n[from % TRANSITIONS_STATES][to % TRANSITIONS_STATES], 1);
-}
-
-static __always_inline void add_to_group(__u32 port, __u8 from, __u8 to)
-{
-    struct transitions_matrix *matrix = bpf_map_lookup_elem(&groups, &port);
-    if (matrix == NULL) {
-        /* A new group's counts are made from zeros that lie in a map: no stack holds a matrix. */
-        const struct transitions_matrix *zeros = bpf_map_lookup_elem(&no_counts, &index_all);
-        if (zeros != NULL) {
-            bpf_map_update_elem(&groups, &port, zeros, BPF_NOEXIST);
-        }
-        matrix = bpf_map_lookup_elem(&groups, &port);
+    if (grouping != GROUP_NOT) {
+        record_in_group(follow->group, state, bin);
     }
-    if (matrix == NULL) {
+}
+
+static __always_inline void add_to_group(__u32 group, __u8 from, __u8 to)
+{
+    if (group == GROUP_REFUSED) {
         count(COUNTER_groups_full);
-        matrix = bpf_map_lookup_elem(&matrices, &index_other);
+        group = TRANSITIONS_GROUP_REST;
     }
-    if (matrix != NULL) {
-        add(matrix, from, to);
+    struct transitions_group_counts *counts = counts_of(group);
+    if (counts != NULL) {
+        add(&counts->matrix, from, to);
     }
+}
+
+/* Tells whether a socket may make its port's group. Where groups are for services, a port that the
+ * kernel chose for one connection must not take a place: the end that connects makes no group of
+ * its local port, the end that was connected to none of its remote one. */
+static __always_inline bool may_make_group(const struct follow *follow)
+{
+    return !groups_of_services || (grouping == GROUP_REMOTE ? follow->connects : follow->serves);
+}
+
+/* Finds the group that a socket belongs to for the rest of its life. */
+static __always_inline __u16 find_group(const struct follow *follow, __u16 local, __u16 remote)
+{
+    const bool is_remote =
+        grouping == GROUP_REMOTE || (grouping == GROUP_NAMED && !has_port(FILTER_EITHER, local));
+    const __u32 port = is_remote ? remote : local;
+    return number_of(port, may_make_group(follow));
 }
 
 static __always_inline void count_transition(const struct follow *follow, __u8 from, __u8 to)
@@ -254,7 +246,7 @@ static __always_inline void count_transition(const struct follow *follow, __u8 f
         add(matrix, from, to);
     }
     if (grouping != GROUP_NOT) {
-        add_to_group(follow->group_port, from, to);
+        add_to_group(follow->group, from, to);
     }
 }
 
@@ -276,7 +268,9 @@ static __always_inline void decide(struct follow *follow, const struct sock *sk,
                         (filter_pid == 0 || filter_pid == follow->pid) &&
                         (filter_cgroup == 0 || passes_cgroup(sk));
     follow->decision = passes ? DECISION_IN : DECISION_OUT;
-    follow->group_port = grouping == GROUP_REMOTE ? remote : local;
+    if (passes && grouping != GROUP_NOT) {
+        follow->group = find_group(follow, local, remote);
+    }
 }
 
 /* Remembers who acts on the socket, where the kernel does so within that process's call. */
@@ -402,6 +396,8 @@ static __always_inline void follow_change(struct follow *follow, const struct ch
         follow->decision = DECISION_OPEN;
         follow->has_open = false;
         follow->since_ns = 0;
+        follow->connects = change->to == TCP_SYN_SENT;
+        follow->serves = !follow->connects;
     }
     if (follow->decision == DECISION_OPEN) {
         decide(follow, change->sk, local, change->to);
@@ -409,7 +405,7 @@ static __always_inline void follow_change(struct follow *follow, const struct ch
     settle(follow, from, to);
     if (follow->decision == DECISION_IN) {
         if (follow->since_ns != 0) {
-            record_lasted(from, now_ns - follow->since_ns);
+            record_lasted(follow, from, now_ns - follow->since_ns);
         }
         if (change->to == TCP_CLOSE) {
             count_end(change->tcp, change->sk, from, to);

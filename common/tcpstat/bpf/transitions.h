@@ -21,10 +21,33 @@
 /* Histograms are 0.5 MB, of which so many exist at most; CPUs share them by their number. */
 #define TRANSITIONS_SLOTS_MAX 16
 
-enum transitions_grouping { GROUP_NOT, GROUP_LOCAL, GROUP_REMOTE };
+enum transitions_grouping {
+    GROUP_NOT,
+    GROUP_LOCAL,
+    GROUP_REMOTE,
+    GROUP_NAMED, /* by the port of either end that the filter names; the local one of two */
+};
+
+/* A group's histograms have one bin for so many (2^n) of the whole's: each octave has 16, which
+ * keeps a group at 60 kB. */
+#define TRANSITIONS_GROUP_SHIFT 3
+#define TRANSITIONS_GROUP_BINS (TRANSITIONS_BINS >> TRANSITIONS_GROUP_SHIFT)
+#define TRANSITIONS_GROUP_LASTED_BINS (TRANSITIONS_LASTED_STATES * TRANSITIONS_GROUP_BINS)
+
+/* Group 0 is that of the sockets that have none; the others are numbered as they are made. */
+#define TRANSITIONS_GROUP_REST 0
 
 struct transitions_matrix {
     __u64 n[TRANSITIONS_STATES][TRANSITIONS_STATES];
+};
+
+/* What is counted of one port, by the CPUs that share a slot. */
+#define TRANSITIONS_GROUP_MADE 0x10000u
+struct transitions_group_counts {
+    __u32 port; /* in slot 0: the port | TRANSITIONS_GROUP_MADE once it is known */
+    __u32 padding;
+    struct transitions_matrix matrix;
+    __u64 bins[TRANSITIONS_GROUP_LASTED_BINS]; /* state by state */
 };
 
 struct transitions_lasted {
