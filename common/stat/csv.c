@@ -1,5 +1,6 @@
 /* CSV: a row per sample. The columns are fixed; later versions only add some at the end, but before
- * the owners', of which there are as many as --top says. Counts of states are empty until the first
+ * the ports', where transitions are told apart by port, and the owners', of which there are as many
+ * as --top says. Counts of states are empty until the first
  * census, transitions and times in states where they cannot be counted; totals count from the first
  * row. */
 #include <errno.h>
@@ -22,9 +23,46 @@ struct csv_sink {
 
 /* What is told of how long a state lasted, and of an owner. */
 #define LASTED_COLUMNS 4
+#define LASTED_STATES_COLUMNS (LASTED_COLUMNS * (TCP_STATE_COUNT - 1))
+#define STEPS_COLUMNS (SAMPLE_STEP_COUNT + 1)
 #define OWNER_COLUMNS 6
 
-void csv_print_header(uint32_t owners, FILE *out)
+/* Names the steps' columns. */
+static void name_steps(const char *prefix, FILE *out)
+{
+    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
+        fprintf(out, ",%sstep_%s_to_%s", prefix, tcp_state_key(sample_steps[i].from),
+                tcp_state_key(sample_steps[i].to));
+    }
+    fprintf(out, ",%sstep_other", prefix);
+}
+
+static void name_lasted(const char *prefix, FILE *out)
+{
+    static const char *const names[LASTED_COLUMNS] = {"count", "p50_sec", "p99_sec", "max_sec"};
+    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+        for (int i = 0; i < LASTED_COLUMNS; i++) {
+            fprintf(out, ",%slasted_%s_%s", prefix, tcp_state_key((enum tcp_state)state), names[i]);
+        }
+    }
+}
+
+/* Of the rest there are no times, since those of ports without a place cannot be added to them. */
+static void name_ports(uint32_t ports, FILE *out)
+{
+    for (uint32_t i = 1; i <= ports; i++) {
+        char prefix[24];
+        fprintf(out, ",port_%u", i);
+        snprintf(prefix, sizeof(prefix), "port_%u_", i);
+        name_steps(prefix, out);
+        name_lasted(prefix, out);
+    }
+    if (ports > 0) {
+        name_steps("port_rest_", out);
+    }
+}
+
+void csv_print_header(const struct csv_format *format, FILE *out)
 {
     fputs("elapsed_sec,unix_sec,late_sec,census_number,census_age_sec,census_cpu_sec", out);
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
@@ -37,21 +75,14 @@ void csv_print_header(uint32_t owners, FILE *out)
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
         fprintf(out, ",peak_%s", tcp_state_key((enum tcp_state)state));
     }
-    for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
-        fprintf(out, ",step_%s_to_%s", tcp_state_key(sample_steps[i].from),
-                tcp_state_key(sample_steps[i].to));
-    }
-    fputs(",step_other", out);
-    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        const char *key = tcp_state_key((enum tcp_state)state);
-        fprintf(out, ",lasted_%s_count,lasted_%s_p50_sec,lasted_%s_p99_sec,lasted_%s_max_sec", key,
-                key, key, key);
-    }
+    name_steps("", out);
+    name_lasted("", out);
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
         fprintf(out, ",oldest_%s_sec", tcp_state_key((enum tcp_state)state));
     }
     fputs(",notes", out);
-    for (uint32_t i = 1; i <= owners; i++) {
+    name_ports(format->ports, out);
+    for (uint32_t i = 1; i <= format->owners; i++) {
         fprintf(out,
                 ",owner_%u,owner_%u_sockets,owner_%u_established,owner_%u_time_wait,"
                 "owner_%u_close_wait,owner_%u_time_wait_made",
@@ -101,19 +132,19 @@ static void print_peak(const struct sample *sample, FILE *out)
     }
 }
 
-static void print_transitions(const struct sample *sample, FILE *out)
+static void print_steps(const struct tcp_transitions *transitions, FILE *out)
 {
-    if (!sample->has_transitions) {
-        print_commas(SAMPLE_STEP_COUNT + 1 + LASTED_COLUMNS * (TCP_STATE_COUNT - 1), out);
-        return;
-    }
     for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
         const struct sample_step step = sample_steps[i];
-        fprintf(out, ",%" PRIu64, sample->transitions.n[step.from][step.to]);
+        fprintf(out, ",%" PRIu64, transitions->n[step.from][step.to]);
     }
-    fprintf(out, ",%" PRIu64, sample_other_steps(&sample->transitions));
+    fprintf(out, ",%" PRIu64, sample_other_steps(transitions));
+}
+
+static void print_lasted(const struct sample_lasted *states, FILE *out)
+{
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        const struct sample_lasted *lasted = &sample->lasted[state];
+        const struct sample_lasted *lasted = &states[state];
         const uint64_t times_ns[] = {lasted->p50_ns, lasted->p99_ns, lasted->max_ns};
         fprintf(out, ",%" PRIu64, lasted->count);
         for (size_t i = 0; i < sizeof(times_ns) / sizeof(times_ns[0]); i++) {
@@ -122,6 +153,49 @@ static void print_transitions(const struct sample *sample, FILE *out)
                 print_seconds(out, times_ns[i]);
             }
         }
+    }
+}
+
+static void print_transitions(const struct sample *sample, FILE *out)
+{
+    if (!sample->has_transitions) {
+        print_commas(STEPS_COLUMNS + LASTED_STATES_COLUMNS, out);
+        return;
+    }
+    print_steps(&sample->transitions, out);
+    print_lasted(sample->lasted, out);
+}
+
+static void add_steps(struct tcp_transitions *into, const struct tcp_transitions *from)
+{
+    for (int step = 0; step < TCP_STATE_COUNT * TCP_STATE_COUNT; step++) {
+        into->n[step / TCP_STATE_COUNT][step % TCP_STATE_COUNT] +=
+            from->n[step / TCP_STATE_COUNT][step % TCP_STATE_COUNT];
+    }
+}
+
+/* Prints those with the most transitions where there are more than columns, and what the columns of
+ * the others lack as the rest. */
+static void print_ports(const struct sample *sample, uint32_t ports, FILE *out)
+{
+    const struct sample_port *order[SAMPLE_PORTS_MAX];
+    const bool has_ports = sample->has_transitions && sample->has_ports;
+    const uint32_t count = has_ports ? sample_rank_ports(sample, ports, order) : 0;
+    struct tcp_transitions rest =
+        has_ports ? sample->port_rest.transitions : (struct tcp_transitions){0};
+    for (uint32_t i = count; has_ports && i < sample->port_count; i++) {
+        add_steps(&rest, &order[i]->transitions);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fprintf(out, ",%u", order[i]->port);
+        print_steps(&order[i]->transitions, out);
+        print_lasted(order[i]->lasted, out);
+    }
+    print_commas((ports - count) * (1 + STEPS_COLUMNS + LASTED_STATES_COLUMNS), out);
+    if (has_ports && ports > 0) {
+        print_steps(&rest, out);
+    } else if (ports > 0) {
+        print_commas(STEPS_COLUMNS, out);
     }
 }
 
@@ -189,6 +263,7 @@ void csv_print_row(const struct sample *sample, const struct csv_format *format,
     print_transitions(sample, out);
     print_oldest(sample, out);
     print_notes(sample, out);
+    print_ports(sample, format->ports, out);
     print_owners(sample, format->owners, out);
     fputc('\n', out);
 }
@@ -210,7 +285,7 @@ static int csv_take(struct sink *base, const struct sample *now, const struct sa
     if (!csv->has_first) {
         csv->has_first = true;
         memcpy(csv->format.first, now->values, sizeof(csv->format.first));
-        csv_print_header(csv->format.owners, csv->out);
+        csv_print_header(&csv->format, csv->out);
     }
     csv_print_row(now, &csv->format, csv->out);
     return check_stream(csv, failure);
@@ -227,7 +302,8 @@ static void csv_close(struct sink *base)
 
 static const struct sink_ops csv_ops = {.take = csv_take, .close = csv_close};
 
-int sink_open_csv(struct sink **sink, const struct stat_settings *settings, struct failure *failure)
+int sink_open_csv(struct sink **sink, const struct stat_settings *settings,
+                  const struct sample_head *head, struct failure *failure)
 {
     const char *path = settings->options->csv;
     struct csv_sink *made = calloc(1, sizeof(*made));
@@ -236,6 +312,7 @@ int sink_open_csv(struct sink **sink, const struct stat_settings *settings, stru
     }
     made->sink.ops = &csv_ops;
     made->path = path;
+    made->format.ports = head->ports_by[0] != '\0' ? head->ports_shown : 0;
     made->format.owners = settings->has_by ? (uint32_t)settings->options->top : 0;
     made->out = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
     if (made->out == NULL) {

@@ -213,6 +213,40 @@ void display_print_owners(const struct sample_head *head, const struct sample *s
     }
 }
 
+/* Prints how many connections began and ended, and how long they were ESTABLISHED. */
+static void print_port(const char *name, const struct sample_port *port, FILE *out)
+{
+    const struct sample_lasted *open = &port->lasted[TCP_STATE_ESTABLISHED];
+    const uint64_t times_ns[] = {open->p50_ns, open->p99_ns, open->max_ns};
+    fprintf(out, "%-32s %10" PRIu64 " %10" PRIu64, name, sample_port_opened(port),
+            sample_port_ended(port));
+    for (size_t i = 0; i < sizeof(times_ns) / sizeof(times_ns[0]); i++) {
+        char text[DURATION_TEXT_MAX] = "-";
+        if (open->count > 0) {
+            display_format_duration(times_ns[i], text, sizeof(text));
+        }
+        fprintf(out, " %10s", text);
+    }
+    fputs("\n", out);
+}
+
+void display_print_ports(const struct sample_head *head, const struct sample *sample, FILE *out)
+{
+    if (!sample->has_transitions || !sample->has_ports) {
+        return;
+    }
+    fprintf(out, "by %-29s %10s %10s %10s %10s %10s\n", head->ports_by, "opened", "ended",
+            "ESTAB p50", "p99", "max");
+    for (uint32_t i = 0; i < sample->port_count; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "%u", sample->ports[i].port);
+        print_port(name, &sample->ports[i], out);
+    }
+    if (sample_step_sum(&sample->port_rest.transitions) > 0) {
+        print_port("other ports", &sample->port_rest, out);
+    }
+}
+
 void display_print_method(const char *method, const char *passed_over, FILE *out)
 {
     fprintf(out, "counted by %s\n", method);

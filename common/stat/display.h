@@ -49,6 +49,10 @@ void display_print_table(const struct census_result *result, uint64_t time_wait_
 /* Prints a table of those who have the most sockets; nothing when they were not counted. */
 void display_print_owners(const struct sample_head *head, const struct sample *sample, FILE *out);
 
+/* Prints a table of what the sockets of each port did, and of the rest; nothing when they were not
+ * told apart. */
+void display_print_ports(const struct sample_head *head, const struct sample *sample, FILE *out);
+
 /* Prints the census's method, and why cheaper ones were passed over where they were. */
 void display_print_method(const char *method, const char *passed_over, FILE *out);
 

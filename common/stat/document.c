@@ -210,6 +210,9 @@ static void set_found(struct parts *parts, json_t *document, const struct sample
     if (sample->has_transitions) {
         parts_set(parts, document, "transitions", parts_transitions(parts, sample));
     }
+    if (sample->has_transitions && sample->has_ports) {
+        parts_set(parts, document, "ports_by", json_string(head->ports_by));
+    }
     if (head->by[0] != '\0' && sample->owners_cpu_ns > 0) {
         parts_set(parts, document, "by", json_string(head->by));
         parts_set(parts, document, "owners", parts_owners(parts, sample));
@@ -256,7 +259,7 @@ static int json_take(struct sink *base, const struct sample *now, const struct s
         (void)watch_keep_add(&sink->censuses, &now->census, now->is_last);
     }
     notes_add(&sink->notes, now);
-    sink->last = *now;
+    sample_copy(&sink->last, now);
     sink->has_last = true;
     return 0;
 }

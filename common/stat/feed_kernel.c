@@ -140,13 +140,12 @@ static void make_sample(struct kernel_feed *kernel, const struct watch_latest *l
                         struct sample *sample)
 {
     const struct watch_tick *tick = &latest->tick;
-    *sample = (struct sample){
-        .number = kernel->taken++,
-        .elapsed_ns = tick->at_ns - kernel->origin_ns,
-        .wall_ns = kernel->origin_wall_ns + (tick->at_ns - kernel->origin_ns),
-        .late_ns = tick->late_ns,
-        .census_count = latest->censuses,
-    };
+    sample_clear(sample);
+    sample->number = kernel->taken++;
+    sample->elapsed_ns = tick->at_ns - kernel->origin_ns;
+    sample->wall_ns = kernel->origin_wall_ns + (tick->at_ns - kernel->origin_ns);
+    sample->late_ns = tick->late_ns;
+    sample->census_count = latest->censuses;
     memcpy(sample->values, tick->values, sizeof(sample->values));
     if (latest->censuses > 0) {
         sample->census = latest->census;
@@ -163,7 +162,7 @@ static void make_sample(struct kernel_feed *kernel, const struct watch_latest *l
     observer_add(kernel->observer, kernel->origin_ns, sample);
     sample->owners_in_ns = walk_wait(latest);
     warnings_add(sample, sample->number == 0 ? sample : &kernel->before, &kernel->feed.head);
-    kernel->before = *sample;
+    sample_copy(&kernel->before, sample);
 }
 
 static int kernel_next(struct feed *feed, struct sample *sample, struct failure *failure)

@@ -137,7 +137,7 @@ static int replay_next(struct feed *feed, struct sample *sample, struct failure 
     if (!replay->has_pending) {
         return FEED_DONE;
     }
-    *sample = replay->pending;
+    sample_copy(sample, &replay->pending);
     replay->ticks++;
     load_next(replay);
     arm(replay);

@@ -105,10 +105,9 @@ static void estimate_time_wait(struct stack_feed *stack, struct sample *sample)
 static void make_sample(struct stack_feed *stack, struct sample *sample)
 {
     const uint64_t now_ns = stack->message.now_ns;
-    *sample = (struct sample){
-        .number = stack->taken++,
-        .elapsed_ns = now_ns > stack->origin_ns ? now_ns - stack->origin_ns : 0,
-    };
+    sample_clear(sample);
+    sample->number = stack->taken++;
+    sample->elapsed_ns = now_ns > stack->origin_ns ? now_ns - stack->origin_ns : 0;
     sample->wall_ns = stack->origin_wall_ns + sample->elapsed_ns;
     fill_values(stack, sample->values);
     fill_census(stack, sample);

@@ -16,7 +16,15 @@ void lasted_condense(const struct hist *hist, struct sample_lasted *state)
     }
 }
 
-void lasted_read(struct lasted *lasted, struct transitions *transitions,
+static int read_hist(struct transitions *transitions, uint32_t group, enum tcp_state state,
+                     struct hist *hist)
+{
+    hist_init(hist);
+    return group == LASTED_OF_ALL ? transitions_read_lasted(transitions, state, hist)
+                                  : transitions_read_group_lasted(transitions, group, state, hist);
+}
+
+void lasted_read(struct lasted *lasted, struct transitions *transitions, uint32_t group,
                  const struct tcp_transitions *matrix)
 {
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
@@ -25,8 +33,7 @@ void lasted_read(struct lasted *lasted, struct transitions *transitions,
             continue;
         }
         struct hist hist;
-        hist_init(&hist);
-        if (transitions_read_lasted(transitions, (enum tcp_state)state, &hist) == 0) {
+        if (read_hist(transitions, group, (enum tcp_state)state, &hist) == 0) {
             lasted_condense(&hist, &lasted->states[state]);
             lasted->left[state] = left;
         }

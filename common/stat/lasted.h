@@ -13,8 +13,11 @@ struct lasted {
     uint64_t left[TCP_STATE_COUNT]; /* how often each was left when it was read */
 };
 
-/* Brings up to date what has changed by the matrix; 10 us a state that has. */
-void lasted_read(struct lasted *lasted, struct transitions *transitions,
+#define LASTED_OF_ALL UINT32_MAX
+
+/* Brings up to date what has changed by the matrix, of a group by its number or of all; 10 us a
+ * state that has, for a group 2 us. */
+void lasted_read(struct lasted *lasted, struct transitions *transitions, uint32_t group,
                  const struct tcp_transitions *matrix);
 
 /* Condenses one histogram. */

@@ -9,8 +9,9 @@
 
 struct lines_sink {
     struct sink sink; /* first: a pointer to it is a pointer to this */
+    const struct sample_head *head;
     struct display display;
-    struct timewait_estimate time_wait;
+    struct sample last;
     struct notes notes;
     uint64_t taken;
 };
@@ -32,7 +33,7 @@ static int lines_take(struct sink *base, const struct sample *now, const struct 
 {
     struct lines_sink *lines = (struct lines_sink *)base;
     (void)failure;
-    lines->time_wait = now->time_wait;
+    sample_copy(&lines->last, now);
     if (lines->taken++ == 0) {
         return 0; /* the others' rates are from here on */
     }
@@ -59,7 +60,8 @@ static int lines_end(struct sink *base, const struct sample_end *end, struct fai
     (void)end;
     (void)failure;
     if (lines->taken > 0) {
-        display_print_time_wait(&lines->time_wait, stdout);
+        display_print_time_wait(&lines->last.time_wait, stdout);
+        display_print_ports(lines->head, &lines->last, stdout);
         fflush(stdout);
     }
     return 0;
@@ -83,6 +85,7 @@ int sink_open_lines(struct sink **sink, const struct sample_head *head, struct f
         return failure_set(failure, ENOMEM, "no memory for the lines");
     }
     made->sink.ops = &lines_ops;
+    made->head = head;
     if (head->missing[0] != '\0') {
         display_print_method(head->method, head->missing, stderr);
     }

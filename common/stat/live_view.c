@@ -49,7 +49,7 @@ static int view_take(struct sink *base, const struct sample *now, const struct s
     if (view->options.is_paused) {
         return 0;
     }
-    view->shown = *now;
+    sample_copy(&view->shown, now);
     view->before = *before;
     view->has_sample = true;
     draw(view);
@@ -71,6 +71,7 @@ static int view_end(struct sink *base, const struct sample_end *end, struct fail
     close_screen(view);
     if (view->has_sample) {
         display_print_time_wait(&view->shown.time_wait, stdout);
+        display_print_ports(view->head, &view->shown, stdout);
         fflush(stdout);
     }
     return 0;

@@ -1,5 +1,6 @@
 #include "stat/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -96,21 +97,57 @@ static void add_listeners(struct openmetrics *out, const struct sample *sample)
     }
 }
 
+/* What is counted of one port, or of all. */
+struct counted {
+    char port[8]; /* the label; "": there is none */
+    const struct tcp_transitions *transitions;
+    const struct sample_lasted *lasted;
+};
+
+/* Gives the whole, or its parts by port one after the other, which add up to it: never both, since
+ * who adds series up must not count twice. False: there are no more. */
+static bool get_counted(const struct sample *sample, uint32_t index, struct counted *counted)
+{
+    if (!sample->has_ports) {
+        *counted = (struct counted){"", &sample->transitions, sample->lasted};
+        return index == 0;
+    }
+    const bool is_rest = index == sample->port_count;
+    const struct sample_port *port = is_rest ? &sample->port_rest : &sample->ports[index];
+    if (index > sample->port_count) {
+        return false;
+    }
+    *counted = (struct counted){"other", &port->transitions, port->lasted};
+    if (!is_rest) {
+        snprintf(counted->port, sizeof(counted->port), "%u", port->port);
+    }
+    return true;
+}
+
+/* Puts the port's label behind those that are there, for the port that there is. */
+static struct openmetrics_labels with_port(struct openmetrics_label *labels, size_t count,
+                                           const struct counted *counted)
+{
+    labels[count] = (struct openmetrics_label){"port", counted->port};
+    return (struct openmetrics_labels){labels, count + (counted->port[0] != '\0')};
+}
+
 static void add_transitions(struct openmetrics *out, const struct sample *sample)
 {
     static const struct openmetrics_family family = {
         "finwait_tcp_transitions", OPENMETRICS_COUNTER, "",
         "changes of sockets' states, counted in the kernel"};
+    struct counted counted;
     openmetrics_begin(out, &family);
-    for (int from = 0; from < TCP_STATE_COUNT; from++) {
-        for (int to = 0; to < TCP_STATE_COUNT; to++) {
-            const struct openmetrics_label labels[] = {
-                {"from", tcp_state_key((enum tcp_state)from)},
-                {"to", tcp_state_key((enum tcp_state)to)},
-            };
-            if (sample->transitions.n[from][to] > 0) {
-                openmetrics_count(out, &family, (struct openmetrics_labels){labels, 2},
-                                  sample->transitions.n[from][to]);
+    for (uint32_t i = 0; get_counted(sample, i, &counted); i++) {
+        for (int step = 0; step < TCP_STATE_COUNT * TCP_STATE_COUNT; step++) {
+            const enum tcp_state from = (enum tcp_state)(step / TCP_STATE_COUNT);
+            const enum tcp_state to = (enum tcp_state)(step % TCP_STATE_COUNT);
+            struct openmetrics_label labels[3] = {{"from", tcp_state_key(from)},
+                                                  {"to", tcp_state_key(to)}};
+            if (counted.transitions->n[from][to] > 0) {
+                openmetrics_count(out, &family, with_port(labels, 2, &counted),
+                                  counted.transitions->n[from][to]);
             }
         }
     }
@@ -121,13 +158,17 @@ static void add_lasted(struct openmetrics *out, const struct sample *sample)
     static const struct openmetrics_family family = {
         "finwait_tcp_state_duration_seconds", OPENMETRICS_HISTOGRAM, "seconds",
         "how long a state lasted for the sockets that left it, timed in the kernel"};
+    struct counted counted;
     openmetrics_begin(out, &family);
-    for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        const struct sample_lasted *lasted = &sample->lasted[state];
-        const struct openmetrics_label label = {"state", tcp_state_key((enum tcp_state)state)};
-        const struct openmetrics_powers powers = {lasted->powers, SAMPLE_POWERS, lasted->sum_ns};
-        if (lasted->count > 0) {
-            openmetrics_powers(out, &family, (struct openmetrics_labels){&label, 1}, &powers);
+    for (uint32_t i = 0; get_counted(sample, i, &counted); i++) {
+        for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
+            const struct sample_lasted *lasted = &counted.lasted[state];
+            const struct openmetrics_powers powers = {lasted->powers, SAMPLE_POWERS,
+                                                      lasted->sum_ns};
+            struct openmetrics_label labels[2] = {{"state", tcp_state_key((enum tcp_state)state)}};
+            if (lasted->count > 0) {
+                openmetrics_powers(out, &family, with_port(labels, 1, &counted), &powers);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "stat/lasted.h"
+#include "stat/ports.h"
 #include "stat/present.h"
 #include "tcpstat/census_owners.h"
 #include "tcpstat/counters.h"
@@ -31,6 +32,7 @@ struct observer {
     const struct stat_settings *settings;
     struct transitions *transitions; /* NULL: not to be had here */
     struct lasted lasted;
+    struct ports *by_port;             /* NULL: transitions are not told apart by port */
     struct tcpstat_counters *counters; /* the census thread's; NULL: no census is carried on */
 
     /* The walking thread's. */
@@ -214,6 +216,22 @@ static int open_owners(struct observer *observer, struct sample_head *head, stru
     return error;
 }
 
+/* Makes what the transitions by port need, once these are open. */
+static int open_ports(struct observer *observer, const struct ports_plan *plan,
+                      struct sample_head *head, struct failure *failure)
+{
+    if (plan->by == TRANSITIONS_WHOLE) {
+        return 0;
+    }
+    observer->by_port = ports_new(plan);
+    if (observer->by_port == NULL) {
+        return failure_set(failure, ENOMEM, "no memory to tell ports apart");
+    }
+    snprintf(head->ports_by, sizeof(head->ports_by), "%s", plan->name);
+    head->ports_shown = plan->shown;
+    return 0;
+}
+
 /* Opens the transitions, unless the method rules BPF out. Without them is a failure only where the
  * method rules everything else out. */
 static int open_transitions(struct observer *observer, struct sample_head *head,
@@ -221,8 +239,12 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
 {
     const struct stat_settings *settings = observer->settings;
     const struct census_request filter = stat_settings_request(settings);
+    const struct ports_plan plan = ports_plan_make(settings);
     const struct transitions_config config = {
         .filter = &filter,
+        .grouping = plan.by,
+        .groups_max = plan.places,
+        .groups_services = plan.named == NULL,
         .pid = settings->pid,
         /* Where transitions are told apart by it, there is no later. */
         .finds_holders_later = settings->pid == 0,
@@ -236,7 +258,7 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
     struct failure why;
     const int error = transitions_open(&observer->transitions, &config, &why);
     if (error == 0) {
-        return 0;
+        return open_ports(observer, &plan, head, failure);
     }
     observer->transitions = NULL;
     if (names_owner && settings->options->method == CENSUS_BPF) {
@@ -338,8 +360,11 @@ static void add_transitions(struct observer *observer, uint64_t origin_ns, struc
     sample->has_transitions = true;
     sample->transitions_ns = observer->snapshot.taken_ns - origin_ns;
     sample->transitions = observer->snapshot.matrix;
-    lasted_read(&observer->lasted, observer->transitions, &sample->transitions);
+    lasted_read(&observer->lasted, observer->transitions, LASTED_OF_ALL, &sample->transitions);
     memcpy(sample->lasted, observer->lasted.states, sizeof(sample->lasted));
+    if (observer->by_port != NULL) {
+        ports_add(observer->by_port, observer->transitions, &observer->snapshot, sample);
+    }
 }
 
 static void add_owners(const struct observation *latest, uint64_t origin_ns, struct sample *sample)
@@ -382,6 +407,7 @@ void observer_close(struct observer *observer)
     tcpstat_counters_close(observer->counters);
     transitions_snapshot_free(&observer->snapshot);
     transitions_close(observer->transitions);
+    ports_free(observer->by_port);
     cgroup_set_free(&observer->cgroups);
     free(observer->uses[0]);
     free(observer->uses[1]);

@@ -32,7 +32,8 @@ static const struct cli_option stat_option_table[] = {
      .offset = FIELD(ports),
      .metavar = "PORT[-PORT]",
      .section = "What to count",
-     .help = "only sockets with this port at either end"},
+     .help = "only sockets with this port at either end; 2 to 32 named ports are told apart in "
+             "transitions and times in states"},
     {.name = "local-port",
      .type = CLI_LIST,
      .offset = FIELD(local_ports),
@@ -82,7 +83,8 @@ static const struct cli_option stat_option_table[] = {
      .initial = "auto",
      .choices = stat_by_choices,
      .help = "whose the sockets are: a table of those with the most, in every output but lines, "
-             "and warnings; auto: pid, but with --once none"},
+             "and warnings; auto: pid, but with --once none; local-port tells transitions of the "
+             "ports that serve apart too"},
     {.name = "top",
      .type = CLI_COUNT,
      .offset = FIELD(top),
@@ -90,7 +92,7 @@ static const struct cli_option stat_option_table[] = {
      .initial = "10",
      .min = 1,
      .max = SAMPLE_OWNERS_MAX,
-     .help = "rows of --by"},
+     .help = "rows of --by, and of the ports in --csv where --by tells these apart"},
     {.name = "netns",
      .type = CLI_STRING,
      .offset = FIELD(netns),
@@ -193,36 +195,44 @@ const struct cli_program stat_program = {
     .name = "finwait-stat",
     .summary = "counts the TCP sockets of this network namespace by state",
     .usage = "[options]",
-    .epilogue = "Examples:\n"
-                "  finwait-stat                         the live view, on a terminal\n"
-                "  finwait-stat --port 7000 --view lines    a line a second\n"
-                "  finwait-stat --once --netns 4711     one table, of a process's namespace\n"
-                "  finwait-stat --count 60 --json -     a minute as JSON\n"
-                "  finwait-stat --record run.rec; finwait-stat --replay run.rec --speed 10\n"
-                "  finwait-stat --metrics 127.0.0.1:9464 --by cgroup --view lines\n"
-                "\n"
-                "The columns of states come from a full count of the kernel's table, which\n"
-                "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
-                "every is the time from one count to the next. tw_live, tw_in/s and drops/s\n"
-                "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
-                "is in tw_live too: the kernel keeps both as one kind of record.\n"
-                "\n"
-                "--port, --address and the like take several values: give them more than once.\n"
-                "\n"
-                "Keys of the live view: q quit, p pause, s sort, h help.\n"
-                "\n"
-                "CSV's columns: times in seconds, the last census by state (empty before the\n"
-                "first), gauges as they are, totals as their rise since the first row, the most\n"
-                "in each state since the row before (peak), transitions (step) and times in\n"
-                "states (lasted) since the start, warnings, and as many owners as --top says.\n"
-                "Later versions add columns before the owners' only. A recording is a line of\n"
-                "JSON per tick; of one that was cut short, what is whole is shown and the rest\n"
-                "named.\n"
-                "\n"
-                "Exit codes:\n"
-                "  0  counted\n"
-                "  2  bad usage; one line says what was wrong\n"
-                "  3  the kernel's tables or a file cannot be used, or a recording is not whole\n",
+    .epilogue =
+        "Examples:\n"
+        "  finwait-stat                         the live view, on a terminal\n"
+        "  finwait-stat --port 7000 --view lines    a line a second\n"
+        "  finwait-stat --once --netns 4711     one table, of a process's namespace\n"
+        "  finwait-stat --count 60 --json -     a minute as JSON\n"
+        "  finwait-stat --record run.rec; finwait-stat --replay run.rec --speed 10\n"
+        "  finwait-stat --metrics 127.0.0.1:9464 --by cgroup --view lines\n"
+        "\n"
+        "The columns of states come from a full count of the kernel's table, which\n"
+        "costs 0.5 to 3 us a socket, by the method, and is as old as its age says;\n"
+        "every is the time from one count to the next. tw_live, tw_in/s and drops/s\n"
+        "are the whole namespace's, and of the moment. A FIN_WAIT_2 without a process\n"
+        "is in tw_live too: the kernel keeps both as one kind of record.\n"
+        "\n"
+        "--port, --address and the like take several values: give them more than once.\n"
+        "\n"
+        "Transitions, and how long states lasted, are told apart by port for 2 to 32 ports\n"
+        "that --port (both ends of a connection count to it), --local-port or\n"
+        "--remote-port name, and by --by local-port, where the ports that accept take a\n"
+        "place each, 32 at most, and the rest is one row. It needs BPF, and time to\n"
+        "count, which --once has not. In --metrics the series have a port then.\n"
+        "\n"
+        "Keys of the live view: q quit, p pause, s sort, h help.\n"
+        "\n"
+        "CSV's columns: times in seconds, the last census by state (empty before the\n"
+        "first), gauges as they are, totals as their rise since the first row, the most\n"
+        "in each state since the row before (peak), transitions (step) and times in\n"
+        "states (lasted) since the start, warnings, the same by port (port_N, port_rest)\n"
+        "where told apart, and as many owners as --top says. Later versions add columns\n"
+        "before the ports' and owners' only. A recording is a line of\n"
+        "JSON per tick; of one that was cut short, what is whole is shown and the rest\n"
+        "named.\n"
+        "\n"
+        "Exit codes:\n"
+        "  0  counted\n"
+        "  2  bad usage; one line says what was wrong\n"
+        "  3  the kernel's tables or a file cannot be used, or a recording is not whole\n",
     .options = stat_option_table,
     .option_count = sizeof(stat_option_table) / sizeof(stat_option_table[0]),
     .struct_bytes = sizeof(struct stat_options),

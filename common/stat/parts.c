@@ -87,20 +87,49 @@ static json_t *make_lasted(struct parts *parts, const struct sample_lasted *last
     return object;
 }
 
-json_t *parts_transitions(struct parts *parts, const struct sample *sample)
+/* Sets a matrix and how long states lasted, those that none left out. */
+static void set_counted(struct parts *parts, json_t *object, const struct tcp_transitions *matrix,
+                        const struct sample_lasted *lasted)
 {
-    json_t *lasted = json_object();
+    json_t *states = json_object();
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        if (sample->lasted[state].count > 0) {
-            parts_set(parts, lasted, tcp_state_key((enum tcp_state)state),
-                      make_lasted(parts, &sample->lasted[state]));
+        if (lasted[state].count > 0) {
+            parts_set(parts, states, tcp_state_key((enum tcp_state)state),
+                      make_lasted(parts, &lasted[state]));
         }
     }
+    parts_set(parts, object, "matrix", parts_matrix(parts, matrix));
+    parts_set(parts, object, "lasted", states);
+}
+
+static json_t *make_ports(struct parts *parts, const struct sample *sample)
+{
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < sample->port_count; i++) {
+        const struct sample_port *port = &sample->ports[i];
+        json_t *row = json_object();
+        parts_set_number(parts, row, "port", port->port);
+        set_counted(parts, row, &port->transitions, port->lasted);
+        parts_append(parts, rows, row);
+    }
+    json_t *rest = json_object();
+    set_counted(parts, rest, &sample->port_rest.transitions, sample->port_rest.lasted);
+    json_t *object = json_object();
+    parts_set_number(parts, object, "without_place", sample->ports_full);
+    parts_set(parts, object, "rows", rows);
+    parts_set(parts, object, "rest", rest);
+    return object;
+}
+
+json_t *parts_transitions(struct parts *parts, const struct sample *sample)
+{
     json_t *object = json_object();
     parts_set_number(parts, object, "at_ns", sample->transitions_ns);
     parts_set(parts, object, "has_time_wait", json_boolean(sample->matrix_has_time_wait));
-    parts_set(parts, object, "matrix", parts_matrix(parts, &sample->transitions));
-    parts_set(parts, object, "lasted", lasted);
+    set_counted(parts, object, &sample->transitions, sample->lasted);
+    if (sample->has_ports) {
+        parts_set(parts, object, "ports", make_ports(parts, sample));
+    }
     return object;
 }
 

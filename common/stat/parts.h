@@ -31,7 +31,9 @@ json_t *parts_matrix(struct parts *parts, const struct tcp_transitions *matrix);
 
 /* A sample's transitions, and how long states lasted: {"at_ns": ..., "matrix": {...}, "lasted":
  * {"established": {"count": ..., "sum_ns": ..., "p50_ns": ..., "p90_ns": ..., "p99_ns": ...,
- * "max_ns": ..., "below_2^n_ns": {"20": n, ...}}}}. */
+ * "max_ns": ..., "below_2^n_ns": {"20": n, ...}}}}; and where they are told apart by port, "ports":
+ * {"without_place": ..., "rows": [{"port": n, "matrix": ..., "lasted": ...}], "rest": {"matrix":
+ * ..., "lasted": ...}}. */
 json_t *parts_transitions(struct parts *parts, const struct sample *sample);
 
 /* A sample's owners: {"at_ns": ..., "cpu_ns": ..., "left_out": ..., "oldest_ns": {...}, "rows":

@@ -6,14 +6,16 @@
  * ever appended, so whatever cuts a recording short leaves whole lines and at most one broken one.
  *
  *   line 1     {"format": "finwait.recording", "version": 1, "kernel": ..., "method": ..., "by":
- * ..., "missing": ..., "started_wall_ns": ..., "interval_ns": ..., "budget_permille": ...,
- *               "time_wait_max": ...}
+ * ..., "ports_by": ..., "ports_shown": ..., "missing": ..., "started_wall_ns": ..., "interval_ns":
+ * ..., "budget_permille": ..., "time_wait_max": ...}
  *   each tick  {"tick": n, "elapsed_ns": ..., "wall_ns": ..., "late_ns": ..., "is_last": ...,
  *               "census_every_ns": ...,
  *               "values": {"time_wait": ..., ...}, "time_wait": {...},
  *               "census": {...}            only in the first tick that knows it
  *               "transitions": {"at_ns": ..., "matrix": {"established>fin_wait_1": n, ...},
- *                               "lasted": {"established": {"count": ..., "p99_ns": ..., ...}}},
+ *                               "lasted": {"established": {"count": ..., "p99_ns": ..., ...}},
+ *                               "ports": {"rows": [{"port": n, "matrix": ..., "lasted": ...}],
+ *                                         "rest": ..., "without_place": n}},
  *               "owners": {...}, "listeners": [...], "notes": ["..."]}   where there are any
  *   at the end {"end": {"ticks_missed": ..., "kernel_deltas": {...}, ...}}
  *

@@ -59,6 +59,9 @@ int recording_decode_head(const json_t *line, struct sample_head *head)
     get_text(json_object_get(line, "kernel"), head->kernel, sizeof(head->kernel));
     get_text(json_object_get(line, "method"), head->method, sizeof(head->method));
     get_text(json_object_get(line, "by"), head->by, sizeof(head->by));
+    get_text(json_object_get(line, "ports_by"), head->ports_by, sizeof(head->ports_by));
+    const uint32_t shown = get_number32(line, "ports_shown");
+    head->ports_shown = shown < SAMPLE_PORTS_MAX ? shown : SAMPLE_PORTS_MAX;
     get_text(json_object_get(line, "missing"), head->missing, sizeof(head->missing));
     return 0;
 }
@@ -149,24 +152,56 @@ static void decode_lasted(const json_t *object, struct sample_lasted *lasted)
     }
 }
 
-static void decode_transitions(const json_t *object, struct sample *sample)
+/* Reads a matrix, and how long states lasted. */
+static void decode_counted(const json_t *object, struct tcp_transitions *transitions,
+                           struct sample_lasted *lasted)
 {
-    sample->has_transitions = json_is_object(object);
-    sample->transitions_ns = get_number(object, "at_ns");
-    sample->matrix_has_time_wait = get_flag(object, "has_time_wait");
     const json_t *matrix = json_object_get(object, "matrix");
     for (int from = 0; from < TCP_STATE_COUNT; from++) {
         for (int to = 0; to < TCP_STATE_COUNT; to++) {
             char key[SAMPLE_STEP_TEXT_MAX];
             const struct sample_step step = {(enum tcp_state)from, (enum tcp_state)to};
-            sample->transitions.n[from][to] = get_number(matrix, sample_step_key(step, key));
+            transitions->n[from][to] = get_number(matrix, sample_step_key(step, key));
         }
     }
-    const json_t *lasted = json_object_get(object, "lasted");
+    const json_t *states = json_object_get(object, "lasted");
     for (int state = TCP_STATE_ESTABLISHED; state < TCP_STATE_COUNT; state++) {
-        decode_lasted(json_object_get(lasted, tcp_state_key((enum tcp_state)state)),
-                      &sample->lasted[state]);
+        decode_lasted(json_object_get(states, tcp_state_key((enum tcp_state)state)),
+                      &lasted[state]);
     }
+}
+
+static void decode_ports(const json_t *object, struct sample *sample)
+{
+    sample->has_ports = json_is_object(object);
+    sample->ports_full = get_number(object, "without_place");
+    sample->port_count = 0;
+    if (!sample->has_ports) {
+        return;
+    }
+    decode_counted(json_object_get(object, "rest"), &sample->port_rest.transitions,
+                   sample->port_rest.lasted);
+    const json_t *rows = json_object_get(object, "rows");
+    for (size_t i = 0; i < json_array_size(rows) && i < SAMPLE_PORTS_MAX; i++) {
+        const json_t *row = json_array_get(rows, i);
+        struct sample_port *port = &sample->ports[sample->port_count];
+        const uint64_t number = get_number(row, "port");
+        if (number >= CENSUS_PORTS || (i > 0 && number <= port[-1].port)) {
+            return; /* rows come by port; those that do not were put together by hand */
+        }
+        port->port = (uint16_t)number;
+        decode_counted(row, &port->transitions, port->lasted);
+        sample->port_count++;
+    }
+}
+
+static void decode_transitions(const json_t *object, struct sample *sample)
+{
+    sample->has_transitions = json_is_object(object);
+    sample->transitions_ns = get_number(object, "at_ns");
+    sample->matrix_has_time_wait = get_flag(object, "has_time_wait");
+    decode_counted(object, &sample->transitions, sample->lasted);
+    decode_ports(json_object_get(object, "ports"), sample);
 }
 
 static void decode_owners(const json_t *object, struct sample *sample)

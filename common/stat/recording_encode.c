@@ -11,6 +11,8 @@ json_t *recording_encode_head(const struct sample_head *head)
     parts_set(&parts, line, "kernel", json_string(head->kernel));
     parts_set(&parts, line, "method", json_string(head->method));
     parts_set(&parts, line, "by", json_string(head->by));
+    parts_set(&parts, line, "ports_by", json_string(head->ports_by));
+    parts_set_number(&parts, line, "ports_shown", head->ports_shown);
     parts_set(&parts, line, "missing", json_string(head->missing));
     parts_set_number(&parts, line, "started_wall_ns", head->started_wall_ns);
     parts_set_number(&parts, line, "interval_ns", head->interval_ns);

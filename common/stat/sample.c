@@ -1,6 +1,7 @@
 #include "stat/sample.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,12 +44,18 @@ const struct sample_step sample_steps[SAMPLE_STEP_COUNT] = {
     {TCP_STATE_LAST_ACK, TCP_STATE_CLOSED},
 };
 
-uint64_t sample_other_steps(const struct tcp_transitions *matrix)
+uint64_t sample_step_sum(const struct tcp_transitions *matrix)
 {
     uint64_t sum = 0;
     for (int state = 0; state < TCP_STATE_COUNT; state++) {
         sum += tcp_transitions_left(matrix, (enum tcp_state)state);
     }
+    return sum;
+}
+
+uint64_t sample_other_steps(const struct tcp_transitions *matrix)
+{
+    uint64_t sum = sample_step_sum(matrix);
     for (int i = 0; i < SAMPLE_STEP_COUNT; i++) {
         sum -= matrix->n[sample_steps[i].from][sample_steps[i].to];
     }
@@ -160,4 +167,65 @@ void sample_add_note(struct sample *sample, const char *format, ...)
         }
     }
     sample->note_count++;
+}
+
+void sample_clear(struct sample *sample)
+{
+    memset(sample, 0, offsetof(struct sample, port_rest));
+}
+
+void sample_copy(struct sample *to, const struct sample *from)
+{
+    const size_t ports_bytes = !from->has_ports ? 0
+                                                : offsetof(struct sample, ports) -
+                                                      offsetof(struct sample, port_rest) +
+                                                      from->port_count * sizeof(from->ports[0]);
+    memcpy(to, from, offsetof(struct sample, port_rest) + ports_bytes);
+}
+
+uint64_t sample_port_opened(const struct sample_port *port)
+{
+    const uint64_t *first = port->transitions.n[TCP_STATE_NONE];
+    return first[TCP_STATE_SYN_SENT] + first[TCP_STATE_SYN_RECEIVED];
+}
+
+uint64_t sample_port_ended(const struct sample_port *port)
+{
+    uint64_t sum = 0;
+    for (int from = TCP_STATE_ESTABLISHED; from < TCP_STATE_COUNT; from++) {
+        const uint64_t *to = port->transitions.n[from];
+        if (from != TCP_STATE_LISTEN) {
+            sum += to[TCP_STATE_CLOSED] + to[TCP_STATE_TIME_WAIT] + to[TCP_STATE_NONE];
+        }
+    }
+    return sum;
+}
+
+const struct sample_port *sample_find_port(const struct sample *sample, uint16_t port)
+{
+    for (uint32_t i = 0; sample->has_ports && i < sample->port_count; i++) {
+        if (sample->ports[i].port == port) {
+            return &sample->ports[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t sample_rank_ports(const struct sample *sample, uint32_t most,
+                           const struct sample_port *order[SAMPLE_PORTS_MAX])
+{
+    const uint32_t count = sample->has_ports ? sample->port_count : 0;
+    uint64_t steps[SAMPLE_PORTS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        /* Each goes in behind those with as many or more: few, so that no sort is needed. */
+        const uint64_t mine = sample_step_sum(&sample->ports[i].transitions);
+        uint32_t at = i;
+        for (; count > most && at > 0 && steps[at - 1] < mine; at--) {
+            steps[at] = steps[at - 1];
+            order[at] = order[at - 1];
+        }
+        steps[at] = mine;
+        order[at] = &sample->ports[i];
+    }
+    return count < most ? count : most;
 }

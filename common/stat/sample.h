@@ -18,6 +18,7 @@
 #define SAMPLE_DELTA_NAME_MAX 64
 #define SAMPLE_KERNEL_MAX 72
 #define SAMPLE_OWNERS_MAX 64
+#define SAMPLE_PORTS_MAX 32 /* told apart; the rest is added up */
 #define SAMPLE_OWNER_NAME_MAX 160
 #define SAMPLE_CUT_TEXT_MAX 448
 #define SAMPLE_MISSING_TEXT_MAX CENSUS_PASSED_OVER_MAX
@@ -45,11 +46,21 @@ struct sample_lasted {
     uint64_t powers[SAMPLE_POWERS];
 };
 
+/* What the sockets of one port did, since the start. */
+struct sample_port {
+    uint16_t port; /* 0 for the rest */
+    struct tcp_transitions transitions;
+    struct sample_lasted lasted[TCP_STATE_COUNT];
+};
+
 /* What does not change during a run. */
 struct sample_head {
-    char kernel[SAMPLE_KERNEL_MAX];        /* its release; "" when not known */
-    char method[SAMPLE_METHOD_MAX];        /* of the census: "procfs" */
-    char by[SAMPLE_METHOD_MAX];            /* what owners are: "pid"; "": there are none */
+    char kernel[SAMPLE_KERNEL_MAX];   /* its release; "" when not known */
+    char method[SAMPLE_METHOD_MAX];   /* of the census: "procfs" */
+    char by[SAMPLE_METHOD_MAX];       /* what owners are: "pid"; "": there are none */
+    char ports_by[SAMPLE_METHOD_MAX]; /* which port transitions are told apart by: "local-port";
+                                         "": none */
+    uint32_t ports_shown;             /* of them, where each has a place of its own */
     char missing[SAMPLE_MISSING_TEXT_MAX]; /* what cannot be told here, and why; "": nothing */
     uint64_t started_wall_ns;              /* since 1970 */
     uint64_t interval_ns;
@@ -95,7 +106,19 @@ struct sample {
     uint32_t listener_count; /* of listeners[], those with the fullest queues */
     uint32_t listeners_left_out;
     struct tcpstat_listener listeners[SAMPLE_LISTENERS_MAX];
+
+    /* Transitions by port; the rows and the rest add up to the whole. Last, since most samples have
+     * none, and need not carry their 200 kB: sample_copy. */
+    bool has_ports;
+    uint32_t port_count;
+    uint64_t ports_full; /* transitions among the rest for want of a place */
+    struct sample_port port_rest;
+    struct sample_port ports[SAMPLE_PORTS_MAX]; /* by port, ascending */
 };
+
+/* Empties a sample, and copies one: but for the ports that it does not have. */
+void sample_clear(struct sample *sample);
+void sample_copy(struct sample *to, const struct sample *from);
 
 /* What one of the kernel's counters rose by over the run. */
 struct sample_delta {
@@ -141,6 +164,22 @@ void sample_head_add_missing(struct sample_head *head, const char *text);
 /* Adds a warning, unless there is no room or it is there already. */
 void sample_add_note(struct sample *sample, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* How many connections began, by either way, and how many sockets of connections ended: closed, or
+ * left to a TIME_WAIT record. */
+uint64_t sample_port_opened(const struct sample_port *port);
+uint64_t sample_port_ended(const struct sample_port *port);
+
+/* Finds a port's row; NULL when there is none. */
+const struct sample_port *sample_find_port(const struct sample *sample, uint16_t port);
+
+/* Ranks the rows: by how many transitions each has, most first; where there are `most` at most, as
+ * they are. `order` gets all; returns how many of them are to be shown. */
+uint32_t sample_rank_ports(const struct sample *sample, uint32_t most,
+                           const struct sample_port *order[SAMPLE_PORTS_MAX]);
+
+/* Adds up a matrix; how often any state changed. */
+uint64_t sample_step_sum(const struct tcp_transitions *matrix);
 
 /* The steps that a socket can take, for outputs with a place for each. */
 struct sample_step {

@@ -65,7 +65,7 @@ static bool take_signals(struct session *session)
 static int give_sinks(struct session *session, struct failure *failure)
 {
     if (session->samples == 0) {
-        session->before = session->now;
+        sample_copy(&session->before, &session->now);
     }
     session->samples++;
     for (uint32_t i = 0; i < session->sink_count; i++) {
@@ -75,7 +75,7 @@ static int give_sinks(struct session *session, struct failure *failure)
             return error;
         }
     }
-    session->before = session->now;
+    sample_copy(&session->before, &session->now);
     return 0;
 }
 
@@ -196,7 +196,7 @@ static int open_files(struct session *session, struct failure *failure)
         add_sink(session, sink);
     }
     if (options->csv != NULL) {
-        error = sink_open_csv(&sink, session->settings, failure);
+        error = sink_open_csv(&sink, session->settings, head, failure);
         if (error < 0) {
             return error;
         }

@@ -32,7 +32,7 @@ struct sink {
  * the text set. */
 int sink_open_lines(struct sink **sink, const struct sample_head *head, struct failure *failure);
 int sink_open_csv(struct sink **sink, const struct stat_settings *settings,
-                  struct failure *failure);
+                  const struct sample_head *head, struct failure *failure);
 int sink_open_json(struct sink **sink, const struct stat_settings *settings,
                    const struct sample_head *head, struct failure *failure);
 int sink_open_record(struct sink **sink, const struct stat_settings *settings,

@@ -31,7 +31,7 @@ static int metrics_take(struct sink *base, const struct sample *now, const struc
     struct metrics_sink *metrics = (struct metrics_sink *)base;
     (void)before;
     pthread_mutex_lock(&metrics->lock);
-    metrics->newest = *now;
+    sample_copy(&metrics->newest, now);
     pthread_mutex_unlock(&metrics->lock);
     if (metrics->was_started) {
         return 0;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "report/format.h"
 #include "stat/display.h"
+#include "stat/view_parts.h"
 
 #define WIDE_COLUMNS 120
 #define NAME_WIDTH 12
@@ -16,40 +16,6 @@
 #define BAR_COLUMN (NAME_WIDTH + 4 * (NUMBER_WIDTH + 1) + 2)
 #define NOTE_ROWS_MAX 6
 #define MISSING_TWO_ROWS_FROM 30 /* rows of a terminal in which what is missing may take two */
-#define DURATION_MAX 32
-#define NUMBER_MAX FORMAT_TEXT_MAX
-
-/* What all parts need. */
-struct drawing {
-    struct canvas *canvas;
-    const struct sample_head *head;
-    const struct sample *now;
-    const struct sample *before;
-    const struct view_options *options;
-};
-
-/* A rectangle of the canvas. */
-struct area {
-    int row;
-    int column;
-    int rows;
-    int columns;
-};
-
-static struct canvas_at place(int row, int column, int width, enum canvas_style style)
-{
-    return (struct canvas_at){.row = row, .column = column, .width = width, .style = style};
-}
-
-/* Writes a rate: one decimal below 10, none above; "-" where there is none. Returns `text`. */
-static const char *format_rate(bool is_known, double per_sec, char text[NUMBER_MAX])
-{
-    if (!is_known) {
-        return "-";
-    }
-    snprintf(text, NUMBER_MAX, "%.*f", per_sec > 0 && per_sec < 9.95 ? 1 : 0, per_sec);
-    return text;
-}
 
 /* A stack has no kernel, and does not tell of its listeners one by one. */
 static bool has_kernel(const struct drawing *drawing)
@@ -465,9 +431,16 @@ static int draw_bottom(const struct drawing *drawing)
     return draw_notes(drawing, bottom);
 }
 
-/* Tells listeners and owners what they may have of the rows in between. */
+/* Tells ports, listeners and owners what they may have of the rows in between. */
 static void draw_middle(const struct drawing *drawing, int top, int bottom)
 {
+    const int wanted_rows = view_wanted_ports(drawing->now);
+    const int half_rows = (bottom - top) / 2;
+    const int port_rows = wanted_rows < half_rows ? wanted_rows : half_rows;
+    if (port_rows >= 2) {
+        view_draw_ports(drawing, (struct area){top, 0, port_rows, drawing->canvas->columns});
+        top += port_rows;
+    }
     const int rows = bottom - top;
     const int columns = drawing->canvas->columns;
     if (drawing->head->by[0] == '\0') {
@@ -500,6 +473,8 @@ static void draw_help(const struct drawing *drawing)
         "            it moved: sockets came or went while it was taken",
         "TIME_WAIT   the kernel's own count of the moment",
         "forecast    rate times lifetime, as measured from what was made and ended",
+        "by port     ESTAB p50, p99, max: how long connections of the port that have",
+        "            left ESTABLISHED were in it, since the start",
         "queued      connections that wait to be accepted; above the backlog the",
         "            kernel drops what comes",
     };

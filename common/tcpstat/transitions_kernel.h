@@ -27,7 +27,7 @@ struct transitions {
     enum transitions_grouping_by grouping;
     const struct transitions_lasted *lasted;       /* mapped */
     const struct transitions_group_counts *groups; /* mapped; NULL: no grouping */
-    struct transitions_matrix *per_cpu;      /* a read's values, one a CPU */
+    struct transitions_matrix *per_cpu;            /* a read's values, one a CPU */
 };
 
 /* Gives every socket that has a descriptor to who holds it. Returns 0 or -errno. */

@@ -144,6 +144,37 @@ static void test_a_doubtful_count_says_so(void **state)
     free(page.text);
 }
 
+static void test_ports_are_a_table(void **state)
+{
+    (void)state;
+    struct sample_head head = {.ports_by = "port"};
+    struct sample *sample = calloc(1, sizeof(*sample));
+    assert_non_null(sample);
+    struct page page;
+    page_open(&page);
+    display_print_ports(&head, sample, page.out);
+    assert_int_equal(ftell(page.out), 0);
+    sample->has_transitions = sample->has_ports = true;
+    sample->port_count = 2;
+    sample->ports[0].port = 80;
+    sample->ports[1].port = 7000;
+    sample->ports[1].transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT] = 3;
+    sample->ports[1].transitions.n[TCP_STATE_FIN_WAIT_2][TCP_STATE_TIME_WAIT] = 2;
+    sample->ports[1].lasted[TCP_STATE_ESTABLISHED] = (struct sample_lasted){
+        .count = 3, .p50_ns = 20 * NS_PER_MS, .p99_ns = 31 * NS_PER_MS, .max_ns = 42 * NS_PER_MS};
+    display_print_ports(&head, sample, page.out);
+    page_close(&page);
+    const char *first = strstr(page.text, "\n80   ");
+    const char *second = strstr(page.text, "\n7000   ");
+    assert_int_equal(strncmp(page.text, "by port ", 8), 0);
+    assert_true(first != NULL && second != NULL && first < second);
+    assert_non_null(strstr(first, " 0          0          -          -          -\n"));
+    assert_non_null(strstr(second, " 3          2    20.0 ms    31.0 ms    42.0 ms\n"));
+    assert_null(strstr(page.text, "other"));
+    free(page.text);
+    free(sample);
+}
+
 static void test_durations_have_three_digits(void **state)
 {
     (void)state;
@@ -168,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_the_header_comes_again_for_a_new_column_and_every_20_lines),
         cmocka_unit_test(test_header_and_lines_are_aligned),
         cmocka_unit_test(test_a_doubtful_count_says_so),
+        cmocka_unit_test(test_ports_are_a_table),
         cmocka_unit_test(test_durations_have_three_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

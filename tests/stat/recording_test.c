@@ -39,6 +39,27 @@ static void fill_time_wait(struct timewait_estimate *estimate)
                                            .plateau_error = -0.1};
 }
 
+static void fill_ports(struct sample *sample)
+{
+    sample->has_ports = true;
+    sample->port_count = 2;
+    sample->ports_full = 13;
+    sample->port_rest.transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT] = 60;
+    sample->port_rest.lasted[TCP_STATE_LISTEN].count = 2;
+    for (uint16_t i = 0; i < 2; i++) {
+        struct sample_port *port = &sample->ports[i];
+        port->port = i == 0 ? 80 : 65535;
+        port->transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT] = 20;
+        port->lasted[TCP_STATE_ESTABLISHED] = (struct sample_lasted){.count = 3,
+                                                                     .sum_ns = 9,
+                                                                     .p50_ns = 4,
+                                                                     .p90_ns = 5,
+                                                                     .p99_ns = 6,
+                                                                     .max_ns = 7,
+                                                                     .powers[3] = i};
+    }
+}
+
 static void fill(struct sample *sample)
 {
     *sample = (struct sample){
@@ -102,6 +123,7 @@ static void fill(struct sample *sample)
     sample->listeners[1] = (struct tcpstat_listener){.queued = 4};
     assert_int_equal(endpoint_parse(&sample->listeners[1].local, "0.0.0.0:7000", NULL), 0);
     fill_time_wait(&sample->time_wait);
+    fill_ports(sample);
     sample_add_note(sample, "a warning: %d", 1);
 }
 
@@ -139,12 +161,94 @@ static void test_a_census_is_written_once_and_goes_on_being_known(void **state)
     free(samples);
 }
 
+/* As finwait wrote them before ports were told apart; and a sample without them after one that had
+ * them keeps nothing. */
+static void test_recordings_without_ports_are_read(void **state)
+{
+    (void)state;
+    json_t *line =
+        json_loads("{\"format\":\"finwait.recording\",\"version\":1,\"by\":\"pid\"}", 0, NULL);
+    struct sample_head head;
+    memset(&head, 0xff, sizeof(head));
+    assert_int_equal(recording_decode_head(line, &head), 0);
+    assert_string_equal(head.ports_by, "");
+    assert_int_equal(head.ports_shown, 0);
+    json_decref(line);
+
+    struct sample *samples = calloc(2, sizeof(*samples));
+    struct sample_end end = {0};
+    fill(&samples[0]);
+    line = through_text(recording_encode_sample(&samples[0], 0));
+    assert_int_equal(recording_decode(line, &samples[1], &end), RECORDING_SAMPLE);
+    assert_true(samples[1].has_ports);
+    assert_int_equal(json_object_del(json_object_get(line, "transitions"), "ports"), 0);
+    assert_int_equal(recording_decode(line, &samples[1], &end), RECORDING_SAMPLE);
+    assert_true(samples[1].has_transitions);
+    assert_false(samples[1].has_ports);
+    assert_int_equal(samples[1].port_count, 0);
+    json_decref(line);
+    free(samples);
+}
+
+static void test_ports_of_the_wrong_shape_do_no_harm(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ports;
+        uint32_t count;
+    } cases[] = {
+        {"[]", 0},
+        {"7", 0},
+        {"{}", 0},
+        {"{\"rows\":{}}", 0},
+        {"{\"rows\":[{\"port\":80},{\"port\":81}]}", 2},
+        {"{\"rows\":[{\"port\":80},{\"port\":80}]}", 1}, /* twice the same */
+        {"{\"rows\":[{\"port\":80},{\"port\":79}]}", 1},
+        {"{\"rows\":[{\"port\":65536}]}", 0},
+        {"{\"rows\":[{\"port\":1,\"matrix\":5,\"lasted\":[]},3]}", 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "{\"tick\":1,\"values\":{},\"transitions\":{\"ports\":%s}}",
+                 cases[i].ports);
+        json_t *line = json_loads(text, 0, NULL);
+        struct sample *sample = calloc(1, sizeof(*sample));
+        struct sample_end end = {0};
+        assert_int_equal(recording_decode(line, sample, &end), RECORDING_SAMPLE);
+        assert_int_equal(sample->port_count, cases[i].count);
+        free(sample);
+        json_decref(line);
+    }
+}
+
+/* More rows than a sample holds, and then what a line may hold at most. */
+static void test_ports_beyond_the_limit_are_left_out(void **state)
+{
+    (void)state;
+    json_t *rows = json_array();
+    for (int port = 1; port <= 2 * SAMPLE_PORTS_MAX; port++) {
+        json_array_append_new(rows, json_pack("{s:i}", "port", port));
+    }
+    json_t *line = json_pack("{s:i,s:{},s:{s:{s:o}}}", "tick", 1, "values", "transitions", "ports",
+                             "rows", rows);
+    assert_non_null(line);
+    struct sample *sample = calloc(1, sizeof(*sample));
+    struct sample_end end = {0};
+    assert_int_equal(recording_decode(line, sample, &end), RECORDING_SAMPLE);
+    assert_int_equal(sample->port_count, SAMPLE_PORTS_MAX);
+    assert_int_equal(sample->ports[SAMPLE_PORTS_MAX - 1].port, SAMPLE_PORTS_MAX);
+    free(sample);
+    json_decref(line);
+}
+
 static void test_head_and_end_come_back(void **state)
 {
     (void)state;
     const struct sample_head head = {.kernel = "6.1.0",
                                      .method = "procfs",
                                      .by = "pid",
+                                     .ports_by = "local-port",
+                                     .ports_shown = 10,
                                      .missing = "no CAP_BPF",
                                      .started_wall_ns = 1,
                                      .interval_ns = 2,
@@ -251,6 +355,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_sample_comes_back_as_it_was),
         cmocka_unit_test(test_a_census_is_written_once_and_goes_on_being_known),
+        cmocka_unit_test(test_recordings_without_ports_are_read),
+        cmocka_unit_test(test_ports_of_the_wrong_shape_do_no_harm),
+        cmocka_unit_test(test_ports_beyond_the_limit_are_left_out),
         cmocka_unit_test(test_head_and_end_come_back),
         cmocka_unit_test(test_another_format_or_version_is_refused),
         cmocka_unit_test(test_lines_of_the_wrong_shape_do_no_harm),

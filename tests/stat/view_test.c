@@ -303,6 +303,69 @@ static void test_text_from_outside_cannot_move_the_cursor(void **state)
     free(text);
 }
 
+/* Two ports of a hundred and ten connections since the sample before. */
+static void fill_ports(struct fixture *fixture)
+{
+    struct sample *samples[] = {&fixture->before, &fixture->now};
+    snprintf(fixture->head.ports_by, sizeof(fixture->head.ports_by), "local-port");
+    for (int i = 0; i < 2; i++) {
+        samples[i]->has_transitions = samples[i]->has_ports = true;
+        samples[i]->port_count = 2;
+        samples[i]->ports[0].port = 80;
+        samples[i]->ports[1].port = 7000;
+    }
+    fixture->before.transitions_ns = 8 * NS_PER_SEC;
+    fixture->now.transitions_ns = 10 * NS_PER_SEC;
+    fixture->before.ports[1].transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_RECEIVED] = 1000;
+    struct sample_port *ports = fixture->now.ports;
+    ports[0].transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_RECEIVED] = 20;
+    ports[1].transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_RECEIVED] = 1220;
+    ports[1].transitions.n[TCP_STATE_LAST_ACK][TCP_STATE_CLOSED] = 100;
+    ports[1].lasted[TCP_STATE_ESTABLISHED] = (struct sample_lasted){
+        .count = 1, .p50_ns = 20 * NS_PER_MS, .p99_ns = 31 * NS_PER_MS, .max_ns = 42 * NS_PER_MS};
+}
+
+static void test_ports_have_their_rates_and_times(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fill(&fixture);
+    fill_ports(&fixture);
+    fixture.now.port_rest.transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT] = 4;
+    char *text = draw(&fixture, 30, 80);
+    char line[256];
+    find_line(text, "transitions by local-port ", line);
+    find_line(text, "80   ", line);
+    assert_string_equal(
+        line, "80                              10         0         -         -         -");
+    find_line(text, "7000   ", line);
+    assert_string_equal(
+        line, "7000                           110        50   20.0 ms   31.0 ms   42.0 ms");
+    find_line(text, "other ports", line);
+    assert_string_equal(
+        line, "other ports                    2.0         0         -         -         -");
+    find_line(text, "listen queues", line);
+    free(text);
+}
+
+static void test_where_rows_are_few_the_busiest_port_has_one(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fill(&fixture);
+    fill_ports(&fixture);
+    char *text = draw(&fixture, 22, 80);
+    char line[256];
+    find_line(text, "7000   ", line);
+    assert_null(strstr(text, "\n80   "));
+    free(text);
+    for (int rows = 1; rows < 40; rows++) {
+        text = draw(&fixture, rows, 80);
+        assert_int_equal(count_of(text, '\n'), rows);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +379,8 @@ int main(void)
         cmocka_unit_test(test_listeners_that_find_no_row_are_counted),
         cmocka_unit_test(test_the_order_follows_the_key),
         cmocka_unit_test(test_text_from_outside_cannot_move_the_cursor),
+        cmocka_unit_test(test_ports_have_their_rates_and_times),
+        cmocka_unit_test(test_where_rows_are_few_the_busiest_port_has_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
