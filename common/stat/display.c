@@ -255,15 +255,21 @@ void display_print_method(const char *method, const char *passed_over, FILE *out
     }
 }
 
+const char *display_lifetime_basis(const struct timewait_estimate *estimate)
+{
+    return estimate->lifetime_is_measured ? "measured"
+           : estimate->lifetime_is_told   ? "2MSL"
+                                          : "assumed";
+}
+
 void display_print_time_wait(const struct timewait_estimate *estimate, FILE *out)
 {
     fprintf(out,
             "TIME_WAIT: %" PRIu64 " live, %.0f/s made, lifetime %.2f s (%s); plateau at this rate: "
             "%" PRIu64 "%s",
             estimate->live, estimate->made_per_sec,
-            (double)estimate->lifetime_ns / (double)NS_PER_SEC,
-            estimate->lifetime_is_measured ? "measured" : "assumed", estimate->plateau,
-            estimate->plateau_is_capped ? " (tcp_max_tw_buckets)" : "");
+            (double)estimate->lifetime_ns / (double)NS_PER_SEC, display_lifetime_basis(estimate),
+            estimate->plateau, estimate->plateau_is_capped ? " (tcp_max_tw_buckets)" : "");
     if (estimate->at_plateau) {
         fprintf(out, "; measured %.0f, %+.2f%%", estimate->plateau_measured,
                 estimate->plateau_error * 100);

@@ -56,6 +56,10 @@ void display_print_ports(const struct sample_head *head, const struct sample *sa
 /* Prints the census's method, and why cheaper ones were passed over where they were. */
 void display_print_method(const char *method, const char *passed_over, FILE *out);
 
+/* Names where the lifetime of TIME_WAIT is known from: "measured", "2MSL" where a stack told it,
+ * or "assumed". Static memory. */
+const char *display_lifetime_basis(const struct timewait_estimate *estimate);
+
 /* Prints what the model says about TIME_WAIT, on one line. */
 void display_print_time_wait(const struct timewait_estimate *estimate, FILE *out);
 

@@ -88,11 +88,11 @@ static void fill_census(const struct stack_feed *stack, struct sample *sample)
     sample->census_every_ns = stack->feed.head.interval_ns;
 }
 
-/* The stack's 2MSL is known, and need not be measured first. */
+/* The stack tells its 2MSL, which need be neither assumed nor measured first. */
 static void estimate_time_wait(struct stack_feed *stack, struct sample *sample)
 {
     struct watch_tick tick = {.at_ns = stack->message.now_ns};
-    const struct timewait_config config = {.lifetime_assumed_ns = stack->message.two_msl_ns};
+    const struct timewait_config config = {.lifetime_told_ns = stack->message.two_msl_ns};
     memcpy(tick.values, sample->values, sizeof(tick.values));
     const struct timewait_sample seen = watch_tick_time_wait(&tick);
     (void)watch_keep_add(&stack->model, &seen, false);

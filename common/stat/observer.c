@@ -265,6 +265,9 @@ static int open_transitions(struct observer *observer, struct sample_head *head,
         return failure_set(failure, -error, "%s", why.text);
     }
     sample_head_add_missing(head, why.text);
+    if (plan.by != TRANSITIONS_WHOLE) {
+        sample_head_add_missing(head, "so nothing is told apart by port");
+    }
     return 0;
 }
 

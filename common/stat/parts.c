@@ -181,6 +181,7 @@ json_t *parts_time_wait(struct parts *parts, const struct timewait_estimate *est
     parts_set(parts, object, "made_per_sec", json_real(estimate->made_per_sec));
     parts_set(parts, object, "ended_per_sec", json_real(estimate->ended_per_sec));
     parts_set_number(parts, object, "lifetime_ns", estimate->lifetime_ns);
+    parts_set(parts, object, "lifetime_is_told", json_boolean(estimate->lifetime_is_told));
     parts_set(parts, object, "lifetime_is_measured", json_boolean(estimate->lifetime_is_measured));
     parts_set(parts, object, "recycled_share", json_real(estimate->recycled_share));
     parts_set_number(parts, object, "plateau", estimate->plateau);

@@ -118,6 +118,7 @@ static struct timewait_estimate decode_time_wait(const json_t *object)
         .made_per_sec = get_real(object, "made_per_sec"),
         .ended_per_sec = get_real(object, "ended_per_sec"),
         .lifetime_ns = get_number(object, "lifetime_ns"),
+        .lifetime_is_told = get_flag(object, "lifetime_is_told"),
         .lifetime_is_measured = get_flag(object, "lifetime_is_measured"),
         .recycled_share = get_real(object, "recycled_share"),
         .plateau = get_number(object, "plateau"),

@@ -163,12 +163,11 @@ static int draw_time_wait(const struct drawing *drawing, int row)
         snprintf(came, sizeof(came), "; came %.0f (%+.2f%%)", estimate->plateau_measured,
                  estimate->plateau_error * 100);
     }
-    canvas_print(drawing->canvas, place(row + 1, 0, 0, CANVAS_PLAIN),
-                 "forecast  %s at %.0f/s for %.2f s (%s)%s%s",
-                 format_count(estimate->plateau, plateau), estimate->made_per_sec,
-                 (double)estimate->lifetime_ns / (double)NS_PER_SEC,
-                 estimate->lifetime_is_measured ? "measured" : "assumed",
-                 estimate->plateau_is_capped ? ", capped" : "", came);
+    canvas_print(
+        drawing->canvas, place(row + 1, 0, 0, CANVAS_PLAIN),
+        "forecast  %s at %.0f/s for %.2f s (%s)%s%s", format_count(estimate->plateau, plateau),
+        estimate->made_per_sec, (double)estimate->lifetime_ns / (double)NS_PER_SEC,
+        display_lifetime_basis(estimate), estimate->plateau_is_capped ? ", capped" : "", came);
     return row + 2;
 }
 

@@ -101,8 +101,10 @@ static void estimate_lifetime(const struct timewait_sample *samples, size_t coun
                               const struct timewait_config *config,
                               struct timewait_estimate *estimate)
 {
-    estimate->lifetime_ns = config->lifetime_assumed_ns != 0 ? config->lifetime_assumed_ns
-                                                             : TIMEWAIT_LIFETIME_ASSUMED_NS;
+    estimate->lifetime_is_told = config->lifetime_told_ns != 0;
+    estimate->lifetime_ns = config->lifetime_told_ns != 0      ? config->lifetime_told_ns
+                            : config->lifetime_assumed_ns != 0 ? config->lifetime_assumed_ns
+                                                               : TIMEWAIT_LIFETIME_ASSUMED_NS;
     if (count < 2) {
         return;
     }

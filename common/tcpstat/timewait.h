@@ -39,6 +39,8 @@ struct timewait_config {
     uint64_t buckets_max;         /* tcp_max_tw_buckets; 0: not known, no cap */
     double close_rate_per_sec;    /* TIME_WAITs to come, when the caller knows it; 0: as measured */
     uint64_t lifetime_assumed_ns; /* until it was measured; 0: TIMEWAIT_LIFETIME_ASSUMED_NS */
+    uint64_t lifetime_told_ns; /* likewise, by who keeps the TIME_WAITs: a stack's 2MSL; 0: nobody
+                                  tells, and it is assumed */
 };
 
 struct timewait_estimate {
@@ -48,6 +50,7 @@ struct timewait_estimate {
     uint64_t steady_since_ns; /* where that stretch begins */
 
     uint64_t lifetime_ns;      /* mean; measured, or else as assumed */
+    bool lifetime_is_told;     /* by the configuration: it is that where it is not measured */
     bool lifetime_is_measured; /* from at least TIMEWAIT_SPAN_MIN_NS worth of ended ones */
     uint64_t lifetime_ended;   /* TIME_WAITs that were followed from begin to end */
     double recycled_share; /* of those made while sampled: over some 0.01, the order is broken */

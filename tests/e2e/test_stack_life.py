@@ -283,8 +283,9 @@ def test_a_recording_of_a_stack_replays_what_was_seen(cable, tmp_path):
     assert done.returncode == 0, done.stderr
     seen, again = (json.loads(file.read_text(encoding="utf-8")) for file in (first, second))
     assert seen["census_method"] == again["census_method"] == "stack"
-    for part in ("ticks", "censuses", "transitions"):
+    for part in ("ticks", "censuses", "transitions", "time_wait"):
         assert seen[part] == again[part], part
+    assert seen["time_wait"]["lifetime_is_told"]
 
 
 def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
@@ -296,8 +297,10 @@ def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
     view.wait_for(lambda view: re.search(r"^TIME_WAIT +30 ", view.text, re.M), "30 TIME_WAIT")
     assert "finwait's stack" in view.lines[0] and "Linux" not in view.text
     assert "listen queues" not in view.text and "census: stack" in view.text
+    assert "for 60.00 s (2MSL)" in view.text and "assumed" not in view.text
     view.type("q")
     assert view.wait() == 0 and view.is_restored
+    assert "lifetime 60.00 s (2MSL)" in view.text
     server.stop()
 
 

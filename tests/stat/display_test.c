@@ -175,6 +175,30 @@ static void test_ports_are_a_table(void **state)
     free(sample);
 }
 
+static void test_a_lifetime_says_where_it_is_known_from(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_told;
+        bool is_measured;
+        const char *words;
+    } cases[] = {{false, false, "lifetime 60.00 s (assumed)"},
+                 {true, false, "lifetime 60.00 s (2MSL)"},
+                 {false, true, "lifetime 60.00 s (measured)"},
+                 {true, true, "lifetime 60.00 s (measured)"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct timewait_estimate estimate = {.lifetime_ns = 60 * NS_PER_SEC,
+                                                   .lifetime_is_told = cases[i].is_told,
+                                                   .lifetime_is_measured = cases[i].is_measured};
+        struct page page;
+        page_open(&page);
+        display_print_time_wait(&estimate, page.out);
+        page_close(&page);
+        assert_non_null(strstr(page.text, cases[i].words));
+        free(page.text);
+    }
+}
+
 static void test_durations_have_three_digits(void **state)
 {
     (void)state;
@@ -200,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_header_and_lines_are_aligned),
         cmocka_unit_test(test_a_doubtful_count_says_so),
         cmocka_unit_test(test_ports_are_a_table),
+        cmocka_unit_test(test_a_lifetime_says_where_it_is_known_from),
         cmocka_unit_test(test_durations_have_three_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ static void fill_time_wait(struct timewait_estimate *estimate)
                                            .ended_per_sec = 469.5,
                                            .recycled_share = 0.25,
                                            .lifetime_ns = 61,
+                                           .lifetime_is_told = true,
                                            .lifetime_is_measured = true,
                                            .plateau = 5,
                                            .at_plateau = true,

@@ -105,6 +105,23 @@ static void test_the_lifetime_is_assumed_until_records_ended(void **state)
     assert_within((double)estimate.plateau, 610240, 0.001);
 }
 
+static void test_a_lifetime_that_was_told_is_none_that_is_assumed(void **state)
+{
+    struct simulation *sim = *state;
+    reset_simulation(sim);
+    make_steady(sim, 10, 0, 150);
+    simulate(sim);
+    const struct timewait_config config = {.lifetime_told_ns = 90 * NS_PER_SEC,
+                                           .lifetime_assumed_ns = 30 * NS_PER_SEC};
+    struct timewait_estimate estimate;
+    timewait_estimate(sim->samples, 20, &config, &estimate);
+    assert_true(estimate.lifetime_is_told);
+    assert_false(estimate.lifetime_is_measured);
+    assert_int_equal(estimate.lifetime_ns, 90 * NS_PER_SEC);
+    timewait_estimate(sim->samples, 20, &(struct timewait_config){0}, &estimate);
+    assert_false(estimate.lifetime_is_told);
+}
+
 static void test_the_lifetime_is_measured_to_the_granules_mean(void **state)
 {
     struct simulation *sim = *state;
@@ -326,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_lifetime_is_assumed_until_records_ended),
+        cmocka_unit_test(test_a_lifetime_that_was_told_is_none_that_is_assumed),
         cmocka_unit_test(test_the_lifetime_is_measured_to_the_granules_mean),
         cmocka_unit_test(test_the_forecast_meets_the_plateau),
         cmocka_unit_test(test_a_cap_limits_the_forecast),
