@@ -65,7 +65,8 @@ static void test_a_named_port_has_a_row_before_anything_happened_there(void **st
     const struct ports_plan plan = ports_plan_make(&settings);
     struct ports *ports = ports_new(&plan);
     struct sample *sample = calloc(1, sizeof(*sample));
-    assert_true(ports != NULL && sample != NULL);
+    assert_non_null(ports);
+    assert_non_null(sample);
     /* Nobody left a state yet, so that no histogram is read, and none is needed. */
     struct transitions_group groups[] = {{.port = 7001, .number = 1}};
     groups[0].matrix.n[TCP_STATE_NONE][TCP_STATE_LISTEN] = 1;
@@ -90,7 +91,8 @@ static void test_ports_without_a_place_are_told_in_words(void **state)
     const struct ports_plan plan = ports_plan_make(&settings);
     struct ports *ports = ports_new(&plan);
     struct sample *sample = calloc(1, sizeof(*sample));
-    assert_true(ports != NULL && sample != NULL);
+    assert_non_null(ports);
+    assert_non_null(sample);
     const struct transitions_snapshot snapshot = {.counters[TRANSITIONS_COUNTER_groups_full] = 77};
     ports_add(ports, NULL, &snapshot, sample);
     assert_int_equal(sample->port_count, 0);
