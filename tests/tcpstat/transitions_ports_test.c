@@ -1,6 +1,8 @@
 /* Transitions told apart by port, matrix and times, in a namespace of the test's own. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -245,6 +247,66 @@ static void test_what_found_no_place_is_counted_among_the_rest(void **state)
     assert_all_adds_up(fixture);
 }
 
+#define RACE_PORT 7400 /* clear of the other tests' TIME_WAIT */
+#define RACE_PORTS 200
+#define RACE_THREADS 4
+
+struct race {
+    pthread_barrier_t barrier;
+    int clients[RACE_PORTS][RACE_THREADS];
+    atomic_int threads; /* that have begun */
+};
+
+/* Connects to each port in the same moment as the others do. */
+static void *run_race(void *context)
+{
+    struct race *race = context;
+    const int own = atomic_fetch_add(&race->threads, 1);
+    for (int i = 0; i < RACE_PORTS; i++) {
+        pthread_barrier_wait(&race->barrier);
+        race->clients[i][own] = pair_connect((uint16_t)(RACE_PORT + i));
+    }
+    return NULL;
+}
+
+/* Whoever makes a port's group first, everybody finds the one that was made. */
+static void test_groups_that_several_make_at_once_are_one(void **state)
+{
+    struct fixture *fixture = *state;
+    int listeners[RACE_PORTS];
+    for (int i = 0; i < RACE_PORTS; i++) {
+        listeners[i] = pair_listen((uint16_t)(RACE_PORT + i), 2 * RACE_THREADS);
+    }
+    open_with(fixture, &(struct transitions_config){.grouping = TRANSITIONS_BY_REMOTE_PORT,
+                                                    .groups_max = 2 * RACE_PORTS,
+                                                    .groups_services = true});
+    struct race *race = calloc(1, sizeof(*race));
+    assert_non_null(race);
+    pthread_t threads[RACE_THREADS];
+    assert_int_equal(pthread_barrier_init(&race->barrier, NULL, RACE_THREADS), 0);
+    for (int i = 0; i < RACE_THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, run_race, race), 0);
+    }
+    for (int i = 0; i < RACE_THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_barrier_destroy(&race->barrier);
+    settle(fixture, 0);
+    const struct transitions_snapshot *snapshot = &fixture->snapshot;
+    assert_int_equal(snapshot->group_count, RACE_PORTS);
+    for (int i = 0; i < RACE_PORTS; i++) {
+        assert_int_equal(snapshot->groups[i].port, RACE_PORT + i);
+        assert_int_equal(snapshot->groups[i].matrix.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT],
+                         RACE_THREADS);
+        for (int k = 0; k < RACE_THREADS; k++) {
+            close(race->clients[i][k]);
+        }
+        close(listeners[i]);
+    }
+    assert_int_equal(snapshot->counters[TRANSITIONS_COUNTER_groups_full], 0);
+    free(race);
+}
+
 static void test_without_grouping_there_are_no_groups(void **state)
 {
     struct fixture *fixture = *state;
@@ -290,6 +352,7 @@ int main(void)
         TEST(test_by_local_port_only_services_take_places),
         TEST(test_by_remote_port_only_who_connects_takes_places),
         TEST(test_what_found_no_place_is_counted_among_the_rest),
+        TEST(test_groups_that_several_make_at_once_are_one),
         TEST(test_without_grouping_there_are_no_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
