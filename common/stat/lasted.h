@@ -16,7 +16,7 @@ struct lasted {
 #define LASTED_OF_ALL UINT32_MAX
 
 /* Brings up to date what has changed by the matrix, of a group by its number or of all; 10 us a
- * state that has, for a group 2 us. */
+ * state that has. */
 void lasted_read(struct lasted *lasted, struct transitions *transitions, uint32_t group,
                  const struct tcp_transitions *matrix);
 

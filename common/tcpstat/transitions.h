@@ -116,7 +116,7 @@ int transitions_open(struct transitions **transitions, const struct transitions_
 /* Detaches the program and frees everything. NULL is allowed. */
 void transitions_close(struct transitions *transitions);
 
-/* Reads everything but the histograms; about 10 us, and 0.5 us a group. Another thread may walk
+/* Reads everything but the histograms; about 10 us, and 0.1 us a group. Another thread may walk
  * over the owners (owners.h) meanwhile. Transitions that happen meanwhile may be in it or not.
  * Returns 0, -ENOMEM or -errno. */
 int transitions_read(struct transitions *transitions, struct transitions_snapshot *snapshot);

@@ -15,6 +15,7 @@ STAT = program("finwait-stat")
 SHORT, LONG = "127.0.0.1:17401", "127.0.0.1:17402"
 SHORT_PORT, LONG_PORT = 17401, 17402
 SHORT_NS, LONG_NS = 20_000_000, 200_000_000
+FAST_COUNT = "25000"  # at each port: below the tcp_max_tw_buckets of small machines
 
 
 class Watch:
@@ -50,15 +51,15 @@ def start(stage, *arguments):
     return watch
 
 
-def churn(stage, wait=True):
+def churn(stage, wait=True, release=False, loads=(("2000", "20ms"), ("300", "200ms"))):
     """Two generators at once, each at its port, with holds of their own; waits until the kernel has
     closed what they left."""
-    servers = [stage.server("--cpus", first_cpu(), listen=(address,))  # one listener each
-               for address in (SHORT, LONG)]
-    loads = [stage.start_loadgen("--count", count, "--hold", hold, "--in-flight", "40",
-                                 target=server.address)
-             for server, count, hold in zip(servers, ("2000", "300"), ("20ms", "200ms"))]
-    results = [load.finish() for load in loads]
+    servers = [stage.server("--cpus", first_cpu(), listen=(address,), release=release)
+               for address in (SHORT, LONG)]  # one listener each
+    running = [stage.start_loadgen("--count", count, "--hold", hold, "--in-flight", "40",
+                                   target=server.address, release=release)
+               for server, (count, hold) in zip(servers, loads)]
+    results = [load.finish() for load in running]
     if wait:
         wait_until(lambda: settled(results), "the last FINs")
     return results
@@ -142,6 +143,16 @@ def test_two_named_ports_are_told_apart_to_the_unit(stage):
     for line, row in zip(lines[title + 1:], ports["rows"]):
         count = str(row["matrix"]["none>syn_sent"] * 2)
         assert line.split()[:3] == [str(row["port"]), count, count]
+
+
+def test_at_full_speed_no_transition_goes_to_the_wrong_port(stage):
+    watch = start(stage, "--port", str(SHORT_PORT), "--port", str(LONG_PORT))
+    results = churn(stage, release=True, loads=((FAST_COUNT, "0"), (FAST_COUNT, "0")))
+    transitions = watch.stop()["transitions"]
+    for row, result in zip(transitions["ports"]["rows"], results):
+        assert row["matrix"] == matrix_of(result["completed"])
+        assert row["lasted"]["established"]["count"] == 2 * result["completed"]
+    check_parts_make_the_whole(transitions)
 
 
 def test_a_recording_has_the_ports_and_replays_to_the_same(stage):
