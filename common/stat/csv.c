@@ -1,8 +1,7 @@
 /* CSV: a row per sample. The columns are fixed; later versions only add some at the end, but before
  * the ports', where transitions are told apart by port, and the owners', of which there are as many
- * as --top says. Counts of states are empty until the first
- * census, transitions and times in states where they cannot be counted; totals count from the first
- * row. */
+ * as --top says. Counts of states are empty until the first census, transitions and times in states
+ * where they cannot be counted; totals count from the first row. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

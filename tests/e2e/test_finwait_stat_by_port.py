@@ -1,6 +1,7 @@
 """finwait-stat tells transitions, and how long states lasted, apart by port: exactly."""
 import csv
 import json
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -175,7 +176,7 @@ def test_a_recording_has_the_ports_and_replays_to_the_same(stage):
         return [{k: v for k, v in row.items() if not k.startswith("owner_")} for row in read_csv(path)]
     assert without_owners(again["csv"]) == without_owners(watch.paths["csv"])
     done = stage.run(STAT, "--replay", watch.paths["rec"], "--speed", "max", "--view", "live")
-    assert "transitions by local-port" in done.stdout
+    assert re.search(r"^by local-port +opened/s +ended/s +ESTAB p50", done.stdout, re.M)
 
 
 def test_a_recording_of_before_there_were_ports_still_replays(stage):

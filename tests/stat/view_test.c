@@ -334,7 +334,7 @@ static void test_ports_have_their_rates_and_times(void **state)
     fixture.now.port_rest.transitions.n[TCP_STATE_NONE][TCP_STATE_SYN_SENT] = 4;
     char *text = draw(&fixture, 30, 80);
     char line[256];
-    find_line(text, "transitions by local-port ", line);
+    find_line(text, "by local-port  ", line);
     find_line(text, "80   ", line);
     assert_string_equal(
         line, "80                              10         0         -         -         -");
@@ -356,6 +356,7 @@ static void test_where_rows_are_few_the_busiest_port_has_one(void **state)
     fill_ports(&fixture);
     char *text = draw(&fixture, 22, 80);
     char line[256];
+    find_line(text, "by local-port, 1 of 2 ", line);
     find_line(text, "7000   ", line);
     assert_null(strstr(text, "\n80   "));
     free(text);
