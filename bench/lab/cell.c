@@ -386,6 +386,7 @@ void cell_tune(struct netns_tuning *tuning, const struct cell_spec *spec)
 {
     tuning->client_bare = !lab_kind_is_kernel(spec->client);
     tuning->server_bare = !lab_kind_is_kernel(spec->server);
+    tuning->rfc1337 = true;
 }
 
 void cell_run(struct cell_result *result, const struct cell_spec *spec,
