@@ -20,7 +20,6 @@
 /* The last closes' segments are on their way when the load generator ends. */
 #define SETTLE_NS (3 * NS_PER_SEC)
 #define SETTLE_POLL_NS (20 * NS_PER_MS)
-#define LINE_POLL_NS (5 * NS_PER_MS)
 
 /* One of the two programs. */
 struct party {
@@ -112,25 +111,13 @@ static int start_client(struct cell *cell)
     return party_start(cell, &cell->client, command.argv, cell->pair->client_fd);
 }
 
-/* Waits for a server that the kernel knows nothing of: it prints where it listens. */
-static int await_line(struct cell *cell, uint64_t deadline_ns)
+/* Tells whether a server that the kernel knows nothing of has printed where it listens. */
+static int look_for_line(void *context)
 {
+    const struct party *server = context;
     char line[CELL_REASON_MAX];
-    while (clock_now_ns() < deadline_ns) {
-        capture_last_line(cell->server.output_fd, line, sizeof(line));
-        if (strstr(line, ": listening on ") != NULL) {
-            return 0;
-        }
-        switch (keeper_wait(cell->keeper, &cell->server.child, clock_now_ns() + LINE_POLL_NS)) {
-        case WAIT_ENDED:
-            return -ESRCH;
-        case WAIT_STOP:
-            return -EINTR;
-        case WAIT_TIMEOUT:
-            break;
-        }
-    }
-    return -ETIMEDOUT;
+    capture_last_line(server->output_fd, line, sizeof(line));
+    return strstr(line, ": listening on ") != NULL;
 }
 
 static int await_server(struct cell *cell)
@@ -140,7 +127,8 @@ static int await_server(struct cell *cell)
     int error = lab_kind_is_kernel(cell->spec->server)
                     ? run_await_listener(cell->keeper, &cell->server.child, &cell->server_observer,
                                          deadline_ns)
-                    : await_line(cell, deadline_ns);
+                    : keeper_await(cell->keeper, &cell->server.child, look_for_line, &cell->server,
+                                   deadline_ns);
     if (error == -EINTR) {
         cell->result->outcome = CELL_INTERRUPTED;
     } else if (error == -ESRCH) {
@@ -398,6 +386,7 @@ void cell_tune(struct netns_tuning *tuning, const struct cell_spec *spec)
 {
     tuning->client_bare = !lab_kind_is_kernel(spec->client);
     tuning->server_bare = !lab_kind_is_kernel(spec->server);
+    tuning->rfc1337 = true;
 }
 
 void cell_run(struct cell_result *result, const struct cell_spec *spec,

@@ -80,7 +80,10 @@ struct cell_watcher {
     void *user;
 };
 
-/* Tells what a cell's pair of namespaces must be like, beside what `tuning` says already. */
+/* Tells what a cell's pair of namespaces must be like, beside what `tuning` says already. TIME_WAIT
+ * is kept from resets at both ends: where a machine under load delays an ACK, the FIN comes again,
+ * both are acknowledged, and the side that is done answers the second ACK by a reset, which would
+ * take away the other's TIME_WAIT (RFC 1337) before it is counted. */
 void cell_tune(struct netns_tuning *tuning, const struct cell_spec *spec);
 
 /* Runs one cell in a pair of namespaces that nothing has used before. Fills `result`. */

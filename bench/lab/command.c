@@ -62,6 +62,7 @@ static void add_engine(struct command *command, enum lab_kind kind, enum lab_tun
         add_option(command, "--engine", "stack");
         add_option(command, "--link", link_of(kind));
         add_option(command, "--spin", "100us");
+        add(command, "--rfc1337"); /* as the kernel's in a cell: cell_tune */
         add_option(command, "--quickack", tuning == LAB_EAGER ? "on" : "off");
     }
 }

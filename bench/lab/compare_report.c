@@ -232,7 +232,8 @@ static void print_legend(const struct compare *compare, FILE *out)
             "both ends, while held open; a TW: with its port's records.\n"
             "After a warm-up rates and costs are of what was measured, times and failures of the "
             "whole trial.\nA figure that is \"-\" is not known.\n"
-            "Alike in all rows: NODELAY, offloads (%s).\nThe kernel's congestion control: %s; its "
+            "Alike in all rows: NODELAY, no reset ends TIME_WAIT (tcp_rfc1337), offloads "
+            "(%s).\nThe kernel's congestion control: %s; its "
 
             "minimum RTO of 200 ms and initial window of 10 are the stack's too.\nNot alike: the "
             "stack's "

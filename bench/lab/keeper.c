@@ -23,6 +23,9 @@
 /* How often a group is looked at whose first process has ended. */
 #define GROUP_POLL_NS (5 * NS_PER_MS)
 
+/* How often somebody looks whether what is awaited has come. */
+#define LOOK_POLL_NS (5 * NS_PER_MS)
+
 /* The exit code of a program that could not be executed, as shells have it. */
 #define CODE_NOT_EXECUTED 127
 
@@ -251,6 +254,29 @@ enum wait_outcome keeper_wait(struct keeper *keeper, struct child *child, uint64
         }
         if (clock_now_ns() >= deadline_ns) {
             return WAIT_TIMEOUT;
+        }
+    }
+}
+
+int keeper_await(struct keeper *keeper, struct child *child, keeper_look_fn look, void *context,
+                 uint64_t deadline_ns)
+{
+    for (;;) {
+        int found = look(context);
+        if (found != 0) {
+            return found < 0 ? found : 0;
+        }
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns >= deadline_ns) {
+            return -ETIMEDOUT;
+        }
+        switch (keeper_wait(keeper, child, now_ns + LOOK_POLL_NS)) {
+        case WAIT_ENDED:
+            return -ESRCH;
+        case WAIT_STOP:
+            return -EINTR;
+        case WAIT_TIMEOUT:
+            break;
         }
     }
 }

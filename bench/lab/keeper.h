@@ -61,6 +61,16 @@ enum wait_outcome {
 /* Waits for a child to end (NULL: for none), a signal or a deadline, whichever is first. */
 enum wait_outcome keeper_wait(struct keeper *keeper, struct child *child, uint64_t deadline_ns);
 
+/* Tells whether what somebody waits for has come: 1 when it has, 0 when not yet, -errno when that
+ * cannot be told. */
+typedef int (*keeper_look_fn)(void *context);
+
+/* Waits until `look` says that it has come, asking every few milliseconds and a last time at the
+ * deadline. Returns 0; what `look` said when that is negative; -ETIMEDOUT at the deadline; -ESRCH
+ * when the child ended first; -EINTR when a signal asks to stop. */
+int keeper_await(struct keeper *keeper, struct child *child, keeper_look_fn look, void *context,
+                 uint64_t deadline_ns);
+
 /* Sends a signal to a child, and to its group when that is its own. */
 void child_signal(const struct child *child, int number);
 

@@ -80,6 +80,9 @@ static void tune_own(const struct netns_tuning *tuning)
     char time_wait_max[32];
     snprintf(time_wait_max, sizeof(time_wait_max), "%" PRIu64, tuning->time_wait_max);
     write_file("/proc/sys/net/ipv4/tcp_max_tw_buckets", time_wait_max);
+    if (tuning->rfc1337) {
+        write_file("/proc/sys/net/ipv4/tcp_rfc1337", "1");
+    }
     write_file("/proc/sys/net/ipv4/tcp_max_syn_backlog", "65536");
     write_file("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
     write_file("/proc/sys/net/core/somaxconn", "65535");

@@ -23,7 +23,8 @@
 struct netns_tuning {
     uint64_t
         hash_entries; /* TCP's hash table, private to each namespace; rounded up by the kernel */
-    uint64_t time_wait_max;                 /* tcp_max_tw_buckets */
+    uint64_t time_wait_max; /* tcp_max_tw_buckets */
+    bool rfc1337;           /* a reset does not end TIME_WAIT; false: as the kernel comes */
     const char *const *congestion_controls; /* NULL-ended: the first that the kernel lets us have;
                                              * NULL: what the host's namespaces begin with */
     bool client_bare;  /* of a pair: the kernel gets no address at this end, a stack of our own */

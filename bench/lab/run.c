@@ -11,7 +11,7 @@
 
 #define PROGRAM "finwait-lab"
 #define CODE_LAB_FAILED 125 /* as env and timeout have it: the command itself was not run */
-#define LISTEN_POLL_NS (5 * NS_PER_MS)
+#define RELAY_POLL_NS (5 * NS_PER_MS)
 
 /* At a terminal the user's command shares our process group, so that it may read from it and Ctrl-C
  * reaches it; elsewhere it has one of its own, so that a signal to us can be passed on to all of
@@ -26,7 +26,7 @@ static bool wants_own_group(void)
 static int await_command(struct keeper *keeper, struct child *child, struct relay *relay)
 {
     for (;;) {
-        uint64_t turn_ns = relay == NULL ? CLOCK_NEVER : clock_now_ns() + LISTEN_POLL_NS;
+        uint64_t turn_ns = relay == NULL ? CLOCK_NEVER : clock_now_ns() + RELAY_POLL_NS;
         enum wait_outcome outcome = keeper_wait(keeper, child, turn_ns);
         relay_pass_on(relay);
         if (outcome == WAIT_ENDED) {
@@ -65,25 +65,19 @@ int run_in_namespace(struct keeper *keeper, const struct run_options *options)
     return await_command(keeper, &child, NULL);
 }
 
-int run_await_listener(struct keeper *keeper, struct child *server, const struct observer *observer,
+/* Tells whether a socket listens in the namespace that is observed. */
+static int look_for_listener(void *context)
+{
+    const struct observer *observer = context;
+    struct tcp_state_counts counts;
+    int error = observer_count(observer, &counts);
+    return error != 0 ? error : counts.n[TCP_STATE_LISTEN] > 0;
+}
+
+int run_await_listener(struct keeper *keeper, struct child *server, struct observer *observer,
                        uint64_t deadline_ns)
 {
-    while (clock_now_ns() < deadline_ns) {
-        struct tcp_state_counts counts;
-        int error = observer_count(observer, &counts);
-        if (error != 0 || counts.n[TCP_STATE_LISTEN] > 0) {
-            return error;
-        }
-        switch (keeper_wait(keeper, server, clock_now_ns() + LISTEN_POLL_NS)) {
-        case WAIT_ENDED:
-            return -ESRCH;
-        case WAIT_STOP:
-            return -EINTR;
-        case WAIT_TIMEOUT:
-            break;
-        }
-    }
-    return -ETIMEDOUT;
+    return keeper_await(keeper, server, look_for_listener, observer, deadline_ns);
 }
 
 static int start_shell(struct child *child, const char *command, const struct child_spec *spec,
@@ -100,24 +94,10 @@ static int start_shell(struct child *child, const char *command, const struct ch
     return error;
 }
 
-/* Waits for a server that the kernel knows nothing of: it says that it listens. */
-static int await_said(struct keeper *keeper, struct child *server, struct relay *relay,
-                      uint64_t deadline_ns)
+/* Tells whether a server that the kernel knows nothing of has said that it listens. */
+static int look_for_phrase(void *context)
 {
-    while (!relay_pass_on(relay)) {
-        switch (keeper_wait(keeper, server, clock_now_ns() + LISTEN_POLL_NS)) {
-        case WAIT_ENDED:
-            return -ESRCH;
-        case WAIT_STOP:
-            return -EINTR;
-        case WAIT_TIMEOUT:
-            break;
-        }
-        if (clock_now_ns() >= deadline_ns) {
-            return -ETIMEDOUT;
-        }
-    }
-    return 0;
+    return relay_pass_on(context);
 }
 
 /* Waits for a server of the kernel's: a socket listens. */
@@ -162,9 +142,10 @@ struct pair_server {
 static int run_client(struct keeper *keeper, const struct pair_options *options,
                       const struct netns_pair *pair, struct pair_server *server)
 {
-    int error = server->relay == NULL ? await_counted(keeper, options, pair, &server->child)
-                                      : await_said(keeper, &server->child, server->relay,
-                                                   clock_now_ns() + options->listen_wait_ns);
+    int error = server->relay == NULL
+                    ? await_counted(keeper, options, pair, &server->child)
+                    : keeper_await(keeper, &server->child, look_for_phrase, server->relay,
+                                   clock_now_ns() + options->listen_wait_ns);
     if (error != 0) {
         relay_pass_on(server->relay);
         return report_no_listener(error, keeper, &server->child);

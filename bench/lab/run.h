@@ -13,9 +13,8 @@ int run_in_namespace(struct keeper *keeper, const struct run_options *options);
 
 int run_in_pair(struct keeper *keeper, const struct pair_options *options);
 
-/* Waits until a socket listens in the observed namespace. Returns 0; -ETIMEDOUT at the deadline;
- * -ESRCH when the server ended first; -EINTR when a signal asks to stop. */
-int run_await_listener(struct keeper *keeper, struct child *server, const struct observer *observer,
+/* Waits until a socket listens in the observed namespace. Returns as keeper_await does. */
+int run_await_listener(struct keeper *keeper, struct child *server, struct observer *observer,
                        uint64_t deadline_ns);
 
 #endif

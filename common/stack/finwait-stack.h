@@ -167,7 +167,10 @@ void fws_advance(struct fws_host *host, uint64_t now_ns);
  * timer, at times earlier. The host's present time: fws_output has something to give. */
 uint64_t fws_next_deadline(const struct fws_host *host);
 
-/* Options of a connection, or of a listener's connections to come. Zero is the default. */
+/* Options of a connection, or of a listener's connections to come. Zero is the default. `dscp` and
+ * `ttl` are on all that is sent for a connection until its record becomes a TIME_WAIT; what
+ * TIME_WAIT answers, and an RST for a segment that no connection takes, has the host's TTL and
+ * DSCP 0, since there is nobody left whose setting it could be. */
 struct fws_options {
     size_t size;
     uint8_t nodelay;                 /* 1: Nagle's algorithm off (MUST-17) */

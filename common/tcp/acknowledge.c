@@ -209,7 +209,9 @@ bool acknowledge_input(struct tcp *tcp, const struct tcp_arrival *arrival, struc
         bool was_closed = tcb->snd_wnd == 0;
         take_window(tcb, segment, window_of(arrival, tcb));
         if (was_closed && tcb->snd_wnd > 0 && tcb->snd_una != tcb->snd_nxt) {
-            /* What went out as a probe was most likely not taken. */
+            /* What went out as a probe was most likely not taken. How slow the probes had become is
+             * no matter any more: they were answered. */
+            settle_backoff(tcb, false);
             tcb->flags |= TCB_RESEND;
             timer_resend_start(tcp, tcb);
         }

@@ -78,6 +78,7 @@ static void send_synack(struct tcp *tcp, const struct half_open *entry, uint32_t
                         .options = entry->flags,
                         .wscale = options_wscale(tcp, receive_bytes),
                         .dscp = entry->dscp,
+                        .ttl = tcp->listeners[entry->listener].options.ttl,
                     });
 }
 
@@ -362,7 +363,8 @@ static void send_ack(struct tcp *tcp, const struct half_open *entry)
                                     .window = scaled_window(tcp, entry),
                                     .flags = WIRE_ACK,
                                     .options = entry->flags & TCB_TIMESTAMPS,
-                                    .dscp = entry->dscp});
+                                    .dscp = entry->dscp,
+                                    .ttl = tcp->listeners[entry->listener].options.ttl});
 }
 
 /* A connection that a reset leaves is back in LISTEN: its record goes. */

@@ -14,6 +14,9 @@ static void input_without_record(struct tcp *tcp, const struct tcp_arrival *arri
         return;
     }
     tcp_count(tcp, TCP_COUNTER_segments_no_connection);
+    if ((arrival->segment->flags & WIRE_RST) == 0) {
+        tcp_count(tcp, TCP_COUNTER_resets_no_connection);
+    }
     reply_reset(tcp, arrival);
 }
 

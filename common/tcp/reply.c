@@ -55,6 +55,7 @@ void reply_reset_of(struct tcp *tcp, const struct tcb *tcb)
                         .ts_val = has_timestamp ? tcp_timestamp(tcp, &tcb->tuple) : 0,
                         .ts_ecr = tcb->ts_recent,
                         .dscp = tcb->extra != NULL ? tcb->extra->dscp : 0,
+                        .ttl = tcb->extra != NULL ? tcb->extra->ttl : 0,
                     });
 }
 
@@ -96,7 +97,7 @@ uint32_t reply_output(struct tcp *tcp, uint8_t *packet)
         .source = reply->tuple.local_ip,
         .target = reply->tuple.remote_ip,
         .protocol = WIRE_PROTO_TCP,
-        .ttl = tcp->config.ttl,
+        .ttl = reply->ttl != 0 ? reply->ttl : tcp->config.ttl,
         .dscp = reply->dscp,
         .dont_fragment = tcp->config.path_mtu,
         .id = tcp->config.path_mtu ? 0 : tcp->ip_id++,

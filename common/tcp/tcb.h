@@ -251,6 +251,7 @@ struct reply {
     uint8_t options; /* TCB_TIMESTAMPS ... */
     uint8_t wscale;
     uint8_t dscp;
+    uint8_t ttl; /* 0: the host's */
 };
 
 struct half_open_list {

@@ -47,6 +47,7 @@ void time_wait_acknowledge(struct tcp *tcp, const struct tcb *tcb)
                  .flags = WIRE_ACK,
                  .options = has_timestamp ? TCB_TIMESTAMPS : 0,
                  .dscp = tcb->extra != NULL ? tcb->extra->dscp : 0,
+                 .ttl = tcb->extra != NULL ? tcb->extra->ttl : 0,
              });
 }
 

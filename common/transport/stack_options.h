@@ -24,6 +24,7 @@ struct transport_stack_options {
     const char *gateway;
     const char *mac;
     uint64_t time_wait_ns;
+    bool rfc1337;
     bool linger;
     int syn_cookies; /* enum transport_syn_cookies */
     uint64_t spin_ns;

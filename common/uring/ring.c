@@ -103,12 +103,16 @@ static int enter_result(int rc)
 
 /* The kernel may leave SQEs in the queue: all when it is out of memory or its completion queue is
  * full, those behind one that it refuses otherwise. They go with the next enter. */
+static int submitted(struct uring *uring, int rc)
+{
+    uring->queued = io_uring_sq_ready(&uring->ring) != 0;
+    return enter_result(rc);
+}
+
 int uring_flush(struct uring *uring)
 {
     uring->enters++;
-    int rc = io_uring_submit_and_get_events(&uring->ring);
-    uring->queued = io_uring_sq_ready(&uring->ring) != 0;
-    return enter_result(rc);
+    return submitted(uring, io_uring_submit_and_get_events(&uring->ring));
 }
 
 static struct __kernel_timespec timespec_of(uint64_t ns)
@@ -127,16 +131,16 @@ void uring_alarm(struct uring *uring, uint64_t delay_ns, uint64_t user_data)
 
 int uring_wait(struct uring *uring, uint64_t timeout_ns)
 {
-    if (timeout_ns >= URING_WAIT_FOREVER_NS) {
-        uring->enters++;
-        uring->queued = false;
-        return enter_result(io_uring_submit_and_wait(&uring->ring, 1));
-    }
-    struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = timespec_of(timeout_ns);
+    int rc;
     uring->enters++;
-    uring->queued = false;
-    return enter_result(io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL));
+    if (timeout_ns >= URING_WAIT_FOREVER_NS) {
+        rc = io_uring_submit_and_wait(&uring->ring, 1);
+    } else {
+        struct io_uring_cqe *cqe;
+        struct __kernel_timespec timeout = timespec_of(timeout_ns);
+        rc = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &timeout, NULL);
+    }
+    return submitted(uring, rc);
 }
 
 bool uring_has_work(struct uring *uring)

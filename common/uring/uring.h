@@ -44,7 +44,7 @@ struct uring {
     uint64_t features;
     uint32_t table_size;            /* slots of the direct descriptors' table; 0: none */
     uint64_t enters;                /* system calls made */
-    bool queued;                    /* SQEs were taken since the last enter */
+    bool queued;                    /* SQEs wait for the next enter */
     struct __kernel_timespec alarm; /* read by the kernel when the alarm is submitted */
 };
 

@@ -227,6 +227,18 @@ def test_the_demo_says_what_a_program_that_failed_said_last(lab, tmp_path):
     assert "finwait-server ended with code 3: no ring here" in done.stdout
 
 
+def test_time_wait_is_kept_from_resets_at_both_ends(lab, tmp_path):
+    """Or what a busy machine has the kernel send twice would take some away before they are counted."""
+    server = tmp_path / "finwait-server"
+    server.write_text("#!/bin/sh\necho kernel $(cat /proc/sys/net/ipv4/tcp_rfc1337)"
+                      " stack $(echo $* | grep -c -e --rfc1337) >&2; exit 3\n", encoding="ascii")
+    server.chmod(0o755)
+    (tmp_path / "finwait-loadgen").symlink_to(server)
+    done = run(lab, "demo", "--bin-dir", str(tmp_path), "--duration", "100ms")
+    said = re.findall(r"ended with code 3: (kernel \d stack \d)", done.stdout)
+    assert said == ["kernel 1 stack 0"] * 6 + ["kernel 1 stack 1"] * 3, done.stdout
+
+
 def test_ctrl_c_ends_the_demo_with_the_rows_that_were_made(lab):
     mark = f"demo-{os.getpid()}-{time.monotonic_ns()}"
     process = subprocess.Popen(

@@ -107,6 +107,22 @@ def test_lingering_ends_when_time_wait_has_drained(cable):
     server.stop()
 
 
+@pytest.mark.parametrize("option", ((), ("--rfc1337",)))
+def test_a_reset_ends_a_time_wait_unless_rfc_1337_is_asked_for(cable, option):
+    """A FIN that comes twice is acknowledged twice, and the client, which is done, answers the second
+    ACK by a reset."""
+    server = cable.server("stack", "--closes-after", "64B", "--faults", "duplication=100%", *option)
+    completed = cable.loadgen("stack", "--count", "40", "--closer", "server")["completed"]
+    result = server.stop()
+    counters = result["counters"]["stack"]
+    assert counters["time_wait_started"] == completed == 40
+    if option:
+        assert counters["time_wait_reset"] == 0 and counters["resets_ignored"] > 0
+        assert result["counters"]["stack_run"]["time_wait_abandoned"] == 40
+    else:
+        assert counters["time_wait_reset"] > 0
+
+
 def test_a_signal_ends_lingering_and_the_report_says_what_was_abandoned(cable):
     server = cable.server("stack")
     run = cable.start_loadgen("stack", "--count", "50", "--linger-time-wait")

@@ -213,6 +213,7 @@ static void what_the_stack_cannot_have_gets_one_line(void **state)
     } cases[] = {
         {"--target 10.9.0.1:1 --link packet:veth0", "--engine stack"},
         {"--target 10.9.0.1:1 --engine epoll --linger-time-wait", "--linger-time-wait"},
+        {"--target 10.9.0.1:1 --engine epoll --rfc1337", "--rfc1337"},
         {"--target 10.9.0.1:1 --engine stack", "--link"},
         {"--target 10.9.0.1:1 --engine stack --link packet:veth0", "--address"},
         {"--target 10.9.0.1:1 --engine stack --link veth0 --address 10.9.0.2/24", "packet:veth0"},
@@ -257,7 +258,7 @@ static void the_stacks_options_become_its_configuration(void **state)
     struct failure failure;
     const char *line =
         "--target 10.9.0.1:1 --engine stack --link packet:veth0 --address 10.9.0.2-10.9.0.9/24 "
-        "--mac 02:00:00:00:00:0a --time-wait 0 --linger-time-wait --cpus 0 "
+        "--mac 02:00:00:00:00:0a --time-wait 0 --rfc1337 --linger-time-wait --cpus 0 "
         "--faults loss=1%,delay=5ms,reordering=0.5,seed=9";
     assert_int_equal(make(&plan, line, &failure), 0);
     struct transport_stack_config config =
@@ -266,6 +267,7 @@ static void the_stacks_options_become_its_configuration(void **state)
     assert_int_equal(config.prefix_bits, 24);
     assert_int_equal(config.mac[5], 10);
     assert_int_equal(config.time_wait_ns, 1); /* 0 would be the default */
+    assert_true(config.rfc1337);
     assert_true(plan.stack.linger);
     assert_float_equal(config.faults->loss, 0.01, 1e-9);
     assert_float_equal(config.faults->reordering, 0.5, 1e-9);
@@ -278,6 +280,7 @@ static void the_stacks_options_become_its_configuration(void **state)
     plan_destroy(&plan);
     assert_int_equal(make(&plan, "--target 10.9.0.1:1 --quickack on " STACK, &failure), 0);
     assert_true(plan.stack.config.acks_apart && !plan.conn_options.quickack_off);
+    assert_false(plan.stack.config.rfc1337);
     plan_destroy(&plan);
 }
 

@@ -34,11 +34,13 @@ void checker_reset(struct checker *checker, uint32_t flows_max)
 {
     flow_table_reset(&checker->table, flows_max);
     checker->event = 0;
+    checker->resent_count = 0;
 }
 
 void checker_begin(struct checker *checker, enum event_cause cause, uint64_t now_ns)
 {
     checker->event++;
+    checker->resent_count = 0;
     checker->cause = cause;
     checker->now_ns = now_ns;
 }
@@ -93,6 +95,18 @@ static void half_begin_event(const struct checker *checker, struct half *half)
     half->arrived_rst = 0;
     half->arrived_empty = 0;
     half->sent_empty = 0;
+    half->sent_again = 0;
+}
+
+/* A time-out sends the oldest segment again, and then perhaps more. */
+static void note_resent(struct checker *checker, struct half *half, const struct checked *checked)
+{
+    const struct packet *packet = &checked->packet;
+    if (checker->cause == CAUSE_TIMER && half->sent_again++ == 0 &&
+        checker->resent_count < CHECKER_RESENT_MAX) {
+        checker->resent[checker->resent_count++] =
+            (struct resent){.ref = checked->ref, .seq = packet->seq, .flags = packet->flags};
+    }
 }
 
 /* Pure ACKs: at most two beyond one for each arrival, and no endless answering of one by one. */
@@ -187,8 +201,14 @@ void checker_sent(struct checker *checker, uint32_t host, const uint8_t *bytes, 
     judgement.own = &flow->half[checked->ref.side];
     judgement.peer = &flow->half[1 - checked->ref.side];
     half_begin_event(checker, judgement.own);
+    const uint32_t instance = judgement.own->now.instance;
+    const uint32_t snd_max = judgement.own->snd_max;
     judge_segment(&judgement);
     checked->instance = judgement.own->now.instance;
+    if (checked->instance == instance && instance != 0 && packet_length(packet) > 0 &&
+        seq_distance(packet->seq + packet_length(packet), snd_max) <= 0) {
+        note_resent(checker, judgement.own, checked);
+    }
 }
 
 static void note_syn(struct half *half, const struct checked *checked)

@@ -15,11 +15,19 @@
 
 /* Length of the pattern that all streams are cut from; a prime, so that it beats with no size. */
 #define PATTERN_BYTES 65521u
+#define CHECKER_RESENT_MAX 64u
 
 enum event_cause {
     CAUSE_DELIVERY, /* packets were handed in, and nothing else happened */
     CAUSE_TIMER,
     CAUSE_CALL,
+};
+
+/* What a time-out sent: the oldest segment again, or a probe of the peer's window. */
+struct resent {
+    struct flow_ref ref;
+    uint32_t seq;
+    uint8_t flags;
 };
 
 struct checker {
@@ -37,6 +45,10 @@ struct checker {
     uint64_t segments_rst;
     uint64_t segments_retransmitted;
     uint64_t window_probes;
+    /* Ends that a timer had send a segment again, in this event; beyond so many, one is left out.
+     */
+    uint32_t resent_count;
+    struct resent resent[CHECKER_RESENT_MAX];
 };
 
 /* Makes the pattern. Ends the program when memory is out. */

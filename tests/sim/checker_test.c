@@ -106,16 +106,44 @@ static void add_options(struct packet *packet, bool is_syn)
     memcpy(packet->order, is_syn ? syn : other, packet->order_count);
 }
 
+static struct packet syn_of_a(void)
+{
+    struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
+    add_options(&syn, true);
+    return syn;
+}
+
+/* Its answer. */
+static struct packet syn_ack_of_b(void)
+{
+    struct packet answer = {.seq = ISS_B,
+                            .ack = ISS_A + 1,
+                            .flags = PACKET_SYN | PACKET_ACK,
+                            .window = 4000,
+                            .tsval = 900,
+                            .tsecr = 100};
+    add_options(&answer, true);
+    return answer;
+}
+
+/* B's FIN right behind its SYN-ACK. */
+static struct packet fin_of_b(uint32_t tsval)
+{
+    struct packet fin = {.seq = ISS_B + 1,
+                         .ack = ISS_A + 1,
+                         .flags = PACKET_FIN | PACKET_ACK,
+                         .window = 1000,
+                         .tsval = tsval,
+                         .tsecr = 100};
+    add_options(&fin, false);
+    return fin;
+}
+
 /* Handshake and 100 bytes, acknowledged; the windows are 4000 bytes. */
 static void converse(struct bench *bench)
 {
-    struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
-    struct packet syn_ack = {.seq = ISS_B,
-                             .ack = ISS_A + 1,
-                             .flags = PACKET_SYN | PACKET_ACK,
-                             .window = 4000,
-                             .tsval = 900,
-                             .tsecr = 100};
+    struct packet syn = syn_of_a();
+    struct packet syn_ack = syn_ack_of_b();
     struct packet data = {.seq = ISS_A + 1,
                           .ack = ISS_B + 1,
                           .flags = PACKET_ACK,
@@ -130,8 +158,6 @@ static void converse(struct bench *bench)
                          .window = 1000,
                          .tsval = 901,
                          .tsecr = 101};
-    add_options(&syn, true);
-    add_options(&syn_ack, true);
     add_options(&data, false);
     add_options(&ack, false);
     checker_begin(&bench->checker, CAUSE_CALL, NOW_NS);
@@ -334,10 +360,9 @@ static void a_burst_of_pure_acks_is_caught(void **state)
 /* An active opening of A's that asked for ECN, and B's SYN that crosses it. */
 static void cross(struct bench *bench, uint8_t again, uint8_t flags_of_b)
 {
-    struct packet syn = {
-        .seq = ISS_A, .flags = PACKET_SYN | PACKET_ECE | PACKET_CWR, .window = 4000, .tsval = 100};
+    struct packet syn = syn_of_a();
+    syn.flags = PACKET_SYN | PACKET_ECE | PACKET_CWR;
     struct packet other = {.seq = ISS_B, .flags = flags_of_b, .window = 4000, .tsval = 900};
-    add_options(&syn, true);
     add_options(&other, true);
     checker_begin(&bench->checker, CAUSE_CALL, NOW_NS);
     bench->flow->half[0].app = (struct half_app){.known = true, .written = 1000};
@@ -384,22 +409,9 @@ static void the_timestamp_of_the_answer_that_was_taken_up_may_be_echoed(void **s
     for (uint32_t back = 0; back < 2; back++) {
         struct bench bench;
         bench_begin(&bench);
-        struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
-        struct packet answer = {.seq = ISS_B,
-                                .ack = ISS_A + 1,
-                                .flags = PACKET_SYN | PACKET_ACK,
-                                .window = 4000,
-                                .tsval = 900,
-                                .tsecr = 100};
-        struct packet fin = {.seq = ISS_B + 1,
-                             .ack = ISS_A + 1,
-                             .flags = PACKET_FIN | PACKET_ACK,
-                             .window = 1000,
-                             .tsval = 1600,
-                             .tsecr = 100};
-        add_options(&syn, true);
-        add_options(&answer, true);
-        add_options(&fin, false);
+        struct packet syn = syn_of_a();
+        struct packet answer = syn_ack_of_b();
+        struct packet fin = fin_of_b(1600);
         checker_begin(&bench.checker, CAUSE_CALL, NOW_NS);
         send_packet(&bench, 0, &syn, 0);
         send_packet(&bench, 1, &answer, 0);
@@ -427,14 +439,10 @@ static void an_end_that_is_forgotten_may_still_answer_what_came(void **state)
         checker_begin(&bench.checker, CAUSE_DELIVERY, NOW_NS);
         checker_received(&bench.checker, &came);
         checker_forget(&bench.flow->half[1]);
-        struct packet answer = {.seq = ISS_B + 500,
-                                .ack = ISS_A + 1,
-                                .flags = PACKET_SYN | PACKET_ACK,
-                                .window = 4000,
-                                .tsval = 950,
-                                .tsecr = 100};
+        struct packet answer = syn_ack_of_b();
+        answer.seq = ISS_B + 500;
+        answer.tsval = 950;
         struct packet reset = {.seq = ISS_B + 99 + wrong, .flags = PACKET_RST};
-        add_options(&answer, true);
         send_packet_only(&bench, 1, &answer);
         send_packet_only(&bench, 1, &reset);
         assert_int_equal(bench.violation.rule, wrong ? RULE_rst_form : RULE_NONE);
@@ -462,26 +470,13 @@ static void the_answer_to_a_syn_may_come_again_after_any_number_of_others(void *
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct bench bench;
         bench_begin(&bench);
-        struct packet syn = {.seq = ISS_A, .flags = PACKET_SYN, .window = 4000, .tsval = 100};
-        struct packet answer = {.seq = ISS_B,
-                                .ack = ISS_A + 1,
-                                .flags = PACKET_SYN | PACKET_ACK,
-                                .window = 4000,
-                                .tsval = 900,
-                                .tsecr = 100};
-        add_options(&syn, true);
-        add_options(&answer, true);
+        struct packet syn = syn_of_a();
+        struct packet answer = syn_ack_of_b();
         checker_begin(&bench.checker, CAUSE_CALL, NOW_NS);
         send_packet(&bench, 0, &syn, 0);
         send_packet(&bench, 1, &answer, 0);
         if (cases[i].ends_first) {
-            struct packet fin = {.seq = ISS_B + 1,
-                                 .ack = ISS_A + 1,
-                                 .flags = PACKET_FIN | PACKET_ACK,
-                                 .window = 1000,
-                                 .tsval = 900,
-                                 .tsecr = 100};
-            add_options(&fin, false);
+            struct packet fin = fin_of_b(900);
             bench.flow->half[1].app = (struct half_app){.known = true, .closed = true};
             send_packet(&bench, 1, &fin, 0);
         }

@@ -58,6 +58,8 @@ enum fake_bug {
     FAKE_COUNTS_SHORT,    /* a counter leaves segments out */
     FAKE_TELLS_FIN,       /* says that the peer closed when it only sent */
     FAKE_NO_LIMITS,       /* more records than the config lets */
+    FAKE_NO_TROUBLE,      /* nobody is told of retransmissions */
+    FAKE_FALSE_TROUBLE,   /* trouble is told of the first */
     FAKE_BUG_COUNT,
 };
 
@@ -91,6 +93,7 @@ struct fake_conn {
     bool probe_due;
     bool tells_fin; /* FAKE_TELLS_FIN */
     uint32_t tries;
+    uint32_t resends; /* of them, those that were no probe */
     uint32_t urgent;
     uint32_t told; /* readiness */
     int error;

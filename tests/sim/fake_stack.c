@@ -214,7 +214,15 @@ int fws_connect(struct fws_host *host, const struct fws_endpoint *local,
     return 0;
 }
 
-static uint32_t readiness(const struct fake_conn *conn)
+/* RFC 9293 section 3.8.3: R1 is three retransmissions. */
+static bool has_trouble(const struct fws_host *host, const struct fake_conn *conn)
+{
+    uint32_t r1 = host->bug == FAKE_FALSE_TROUBLE ? 1 : 3;
+    return host->bug != FAKE_NO_TROUBLE && conn->resends >= r1 && conn->state != FWS_STATE_CLOSED &&
+           conn->state != FWS_STATE_TIME_WAIT;
+}
+
+static uint32_t readiness(const struct fws_host *host, const struct fake_conn *conn)
 {
     uint32_t ready = 0;
     bool is_open = conn->state == FWS_STATE_ESTABLISHED || conn->state == FWS_STATE_CLOSE_WAIT;
@@ -222,6 +230,7 @@ static uint32_t readiness(const struct fake_conn *conn)
     ready |= is_open && conn->send_count < FAKE_BUFFER ? FWS_WRITABLE : 0u;
     ready |= conn->fin_came || conn->tells_fin ? FWS_PEER_FIN : 0u;
     ready |= conn->error ? FWS_ERROR : 0u;
+    ready |= has_trouble(host, conn) ? FWS_TROUBLE : 0u;
     return ready;
 }
 
@@ -243,7 +252,7 @@ int64_t fws_send(struct fws_host *host, fws_handle conn, const void *data, size_
     size_t took = bytes < room ? bytes : room;
     memcpy(of->send + of->send_count, data, took);
     of->send_count += (uint32_t)took;
-    of->told &= readiness(of);
+    of->told &= readiness(host, of);
     return took ? (int64_t)took : -EAGAIN;
 }
 
@@ -263,7 +272,7 @@ int64_t fws_recv(struct fws_host *host, fws_handle conn, void *data, size_t byte
     memcpy(data, of->recv, took);
     memmove(of->recv, of->recv + took, of->recv_count - took);
     of->recv_count -= took;
-    of->told &= readiness(of);
+    of->told &= readiness(host, of);
     bool is_open = of->state == FWS_STATE_ESTABLISHED || of->state == FWS_STATE_FIN_WAIT_1 ||
                    of->state == FWS_STATE_FIN_WAIT_2;
     uint32_t edge = of->rcv_nxt + FAKE_BUFFER - of->recv_count;
@@ -390,7 +399,7 @@ size_t fws_poll(struct fws_host *host, struct fws_event *events, size_t max)
     }
     for (uint32_t i = 0; i < host->conn_count && count < max; i++) {
         struct fake_conn *conn = &host->conns[i];
-        uint32_t ready = conn->used && conn->held ? readiness(conn) : 0;
+        uint32_t ready = conn->used && conn->held ? readiness(host, conn) : 0;
         if (ready & ~conn->told) {
             uint64_t user = host->bug == FAKE_NO_USER_WORD ? 0 : conn->user;
             events[count++] = (struct fws_event){conn->handle, user, ready, conn->error};
@@ -403,7 +412,7 @@ size_t fws_poll(struct fws_host *host, struct fws_event *events, size_t max)
 int64_t fws_ready(struct fws_host *host, fws_handle handle)
 {
     const struct fake_conn *conn = by_handle(host, handle);
-    return conn ? (int64_t)readiness(conn) : -EBADF;
+    return conn ? (int64_t)readiness(host, conn) : -EBADF;
 }
 
 static void fill_info(const struct fws_host *host, const struct fake_conn *conn,
@@ -415,6 +424,7 @@ static void fill_info(const struct fws_host *host, const struct fake_conn *conn,
                               .state = lies ? FWS_STATE_FIN_WAIT_2 : conn->state,
                               .snd_una = conn->snd_una,
                               .snd_nxt = conn->snd_max,
+                              .snd_wnd = conn->snd_wnd,
                               .rcv_nxt = conn->rcv_nxt,
                               .rcv_wnd = conn->edge - conn->rcv_nxt,
                               .error = conn->error,

@@ -87,9 +87,11 @@ void fake_timer(struct fws_host *host, struct fake_conn *conn)
     }
     conn->snd_nxt = conn->snd_una;
     conn->probe_due = conn->snd_wnd == 0;
+    conn->resends += !conn->probe_due || conn->state == FWS_STATE_SYN_SENT;
     if (has_bug(host, FAKE_FIN_ONCE) && conn->fin_sent && conn->snd_una + 1 == conn->snd_max) {
         conn->snd_nxt = conn->snd_max;
         conn->tries = 0; /* nor does it ever give up */
+        conn->resends = 0;
     }
     arm(host, conn);
 }
@@ -146,6 +148,7 @@ static bool take_ack(struct fws_host *host, struct fake_conn *conn, const struct
     }
     if (packet->ack != conn->snd_una) {
         conn->tries = 0;
+        conn->resends = 0;
         int32_t drop = seq_distance(packet->ack, conn->send_first);
         if (drop > 0) {
             uint32_t bytes = (uint32_t)drop < conn->send_count ? (uint32_t)drop : conn->send_count;
@@ -265,6 +268,7 @@ static void in_syn_sent(struct fws_host *host, struct fake_conn *conn, const str
     } else {
         fake_move(host, conn, FWS_STATE_SYN_RECEIVED);
         conn->snd_nxt = conn->iss; /* again, now with an ACK */
+        conn->resends = 0;
         arm(host, conn);
     }
 }

@@ -60,6 +60,8 @@ static const struct fault_case table[] = {
     {FAKE_COUNTS_SHORT, {RULE_counters}},
     {FAKE_TELLS_FIN, {RULE_readiness}},
     {FAKE_NO_LIMITS, {RULE_limit}},
+    {FAKE_NO_TROUBLE, {RULE_trouble}},
+    {FAKE_FALSE_TROUBLE, {RULE_trouble}},
 };
 
 static void run_seeds(struct campaign_result *result, uint32_t bug, uint32_t seeds)

@@ -125,7 +125,8 @@ struct half {
     uint16_t arrived_rst;
     uint16_t arrived_empty; /* pure ACKs */
     uint16_t sent_empty;
-    uint32_t echoes; /* pure ACKs in answer to pure ACKs, without progress */
+    uint16_t sent_again; /* by a timer */
+    uint32_t echoes;     /* pure ACKs in answer to pure ACKs, without progress */
     uint32_t packets;
 };
 

@@ -217,6 +217,7 @@ static void set_up(struct sim *sim, const struct plan *plan)
     sim->checker.segments_rst = 0;
     sim->checker.segments_retransmitted = 0;
     sim->checker.window_probes = 0;
+    sim->untold_count = 0;
     sim->event_max = 100000 + (uint64_t)sim->conn_count * 20000;
     for (uint32_t host = 0; host < sim->host_count; host++) {
         const uint64_t *of = plan->hosts[host];

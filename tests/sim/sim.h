@@ -25,6 +25,7 @@
 #define SIM_GHOSTS 4u /* kept for a flow */
 #define SIM_PARTITIONS 8u
 #define SIM_COUNTERS 160u
+#define SIM_UNTOLD 64u /* in a turn; beyond so many, one is left out */
 
 enum sim_event {
     EVENT_DELIVER, /* index: slot of the packet */
@@ -62,6 +63,7 @@ struct totals {
     uint64_t strays;        /* connections that a late packet and a SYN cookie made */
     uint64_t late_dropped;  /* late packets that 2MSL would have kept away */
     uint64_t fins_answered; /* FINs that came again in TIME_WAIT */
+    uint64_t troubles;      /* told */
     uint64_t icmp;
     uint64_t fragments;
     uint64_t peer_gone; /* a reset or time-out that the script did not ask for */
@@ -110,8 +112,16 @@ struct app {
     uint32_t edge;
     uint64_t last_fin_ns;
     uint64_t last_any_ns;
-    uint64_t owed_ns;  /* since when rcv_nxt is not acknowledged; 0: it is */
-    uint32_t owed_nxt; /* and up to where it was not, then */
+    bool told_trouble;      /* FWS_TROUBLE, while snd_una was ... */
+    uint32_t trouble_una;   /* ... this */
+    bool had_icmp;          /* a router's word came, while snd_una was ... */
+    uint32_t icmp_una;      /* ... this */
+    uint32_t timeouts;      /* in a row that sent the segment at timeout_una again */
+    uint32_t timeouts_sure; /* of them, since the peer last said that its window is closed */
+    uint32_t timeout_una;
+    bool timeout_is_answer; /* it is a SYN-ACK */
+    uint64_t owed_ns;       /* since when rcv_nxt is not acknowledged; 0: it is */
+    uint32_t owed_nxt;      /* and up to where it was not, then */
 };
 
 struct conn {
@@ -196,10 +206,13 @@ struct sim {
     uint32_t slot_count;
     uint32_t slot_free;
     struct net_state nets[SIM_PARTITIONS];
-    fws_handle *listeners; /* by entry */
-    uint8_t *output;       /* room for a batch of packets */
-    uint8_t *scratch;      /* room for what applications read */
-    FILE *pcap;            /* NULL: none is written */
+    uint32_t untold_count;
+    struct flow_ref
+        untold[SIM_UNTOLD]; /* are to be told of trouble by the end of the host's turn */
+    fws_handle *listeners;  /* by entry */
+    uint8_t *output;        /* room for a batch of packets */
+    uint8_t *scratch;       /* room for what applications read */
+    FILE *pcap;             /* NULL: none is written */
 };
 
 /* Prepares and ends a simulator. */

@@ -181,6 +181,7 @@ void host_advance(struct sim *sim, uint32_t host)
     if (is_due) {
         checker_begin(&sim->checker, CAUSE_TIMER, sim->now_ns);
         host_drain(sim, host);
+        trouble_note_timers(sim);
     }
 }
 
@@ -256,6 +257,7 @@ void host_settle(struct sim *sim, uint32_t host)
                     host);
         }
     }
+    trouble_judge_missing(sim, host);
     schedule(sim, host);
 }
 
@@ -288,6 +290,7 @@ void host_input(struct sim *sim, uint32_t host, const uint32_t *slots, uint32_t 
     }
     fws_input(sim->hosts[host].host, packets, count);
     for (uint32_t i = 0; i < count; i++) {
+        trouble_note_arrival(sim, &sim->slots[slots[i]]);
         watch_admit(sim, &sim->slots[slots[i]], &watches[i]);
     }
     host_drain(sim, host);

@@ -44,6 +44,13 @@ void judge_port(struct sim *sim, uint32_t host, int result, uint16_t port);
 /* Readiness: sim_ready.c. */
 void judge_ready(struct sim *sim, uint32_t index, uint32_t side, const struct fws_event *event);
 
+/* Trouble: sim_trouble.c. What came, what timers sent, an event that tells of trouble, and at the
+ * end of a host's turn whether any is missing. */
+void trouble_note_arrival(struct sim *sim, const struct slot *slot);
+void trouble_note_timers(struct sim *sim);
+void trouble_judge(struct sim *sim, uint32_t index, uint32_t side, const struct fws_info *info);
+void trouble_judge_missing(struct sim *sim, uint32_t host);
+
 /* The network: sim_net.c. */
 void net_reset(struct sim *sim);
 void net_send(struct sim *sim, uint32_t host, const struct fws_buffer *buffer,

@@ -25,6 +25,7 @@ static bool is_true(const struct fws_event *event, const struct fws_info *info, 
            !((ready & FWS_WRITABLE) && info->state != FWS_STATE_ESTABLISHED &&
              info->state != FWS_STATE_CLOSE_WAIT) &&
            !((ready & FWS_URGENT) && info->urgent_ahead == 0) &&
+           !((ready & FWS_TROUBLE) && is_over(info->state)) &&
            ((ready & FWS_ERROR) != 0) == (event->error < 0) && event->error <= 0 &&
            !(ready & FWS_ACCEPTABLE);
 }
@@ -41,5 +42,7 @@ void judge_ready(struct sim *sim, uint32_t index, uint32_t side, const struct fw
                 "to read, %u to send; the peer closed %d",
                 host, index, side, event->ready, event->error, result, (int)info.state,
                 info.receive_queued, info.send_queued, conn->app[1 - side].shut);
+    } else if (event->ready & FWS_TROUBLE) {
+        trouble_judge(sim, index, side, &info);
     }
 }

@@ -63,6 +63,7 @@ void summary_print(const struct totals *totals, FILE *out)
         {"window_probes", totals->window_probes},
         {"fins_answered", totals->fins_answered},
         {"strays", totals->strays},
+        {"troubles", totals->troubles},
         {"icmp", totals->icmp},
         {"fragments", totals->fragments},
         {"net_drops", totals->net_drops},
@@ -110,6 +111,7 @@ uint32_t summary_gaps(const struct totals *totals, FILE *out)
         {"a retransmission", totals->retransmitted},
         {"a zero-window probe", totals->window_probes},
         {"a FIN that came again in TIME_WAIT", totals->fins_answered},
+        {"trouble that an application was told of", totals->troubles},
         {"an ICMP message", totals->icmp},
         {"a packet lost to a partition or MTU", totals->net_drops},
     };

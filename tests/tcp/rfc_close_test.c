@@ -376,6 +376,26 @@ static void a_reset_ends_time_wait_unless_rfc_1337_is_asked_for(void **state)
     }
 }
 
+/* RFC 1337's case: what comes behind the reset finds no connection. That is told apart, since it is
+ * no reset of a connection's own. */
+static void an_answer_to_what_comes_behind_time_wait_is_counted_apart(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    time_wait(&f);
+    SEND(&f, .flags = RST, .seq = 2);
+    SEND(&f, .flags = RST, .seq = 2);
+    RECV_NOTHING(&f);
+    assert_int_equal(fixture_counter(&f, "resets_no_connection"), 0);
+    SEND(&f, .flags = ACK, .seq = 2, .ack = 2);
+    RECV(&f, .flags = RST, .seq = 2);
+    assert_int_equal(fixture_counter(&f, "time_wait_reset"), 1);
+    assert_int_equal(fixture_counter(&f, "resets_no_connection"), 1);
+    assert_int_equal(fixture_counter(&f, "resets_sent"), 1);
+    fixture_end(&f);
+}
+
 /* A listener's connection that this side closed first. */
 static void passive_time_wait(struct fixture *f)
 {
@@ -548,6 +568,7 @@ int main(void)
         cmocka_unit_test(time_wait_begins_again_with_every_fin),
         cmocka_unit_test(time_wait_does_not_begin_again_by_other_segments),
         cmocka_unit_test(a_reset_ends_time_wait_unless_rfc_1337_is_asked_for),
+        cmocka_unit_test(an_answer_to_what_comes_behind_time_wait_is_counted_apart),
         cmocka_unit_test(a_syn_with_a_newer_timestamp_opens_again_from_time_wait),
         cmocka_unit_test(a_syn_with_an_older_timestamp_does_not_open_again),
         cmocka_unit_test(without_timestamps_a_syn_opens_again_by_a_higher_sequence_number),

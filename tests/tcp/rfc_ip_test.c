@@ -257,6 +257,44 @@ static void ttl_is_a_setting_of_the_host_and_of_a_connection(void **state)
     fixture_end(&f);
 }
 
+/* Also on what its record does not send itself: SYN-ACK, ACKs of the SYN cache, the ACK that leads
+ * to TIME_WAIT, the RST of an abort. What answers once it is gone has the host's. */
+static void ttl_is_on_all_that_is_sent_for_a_connection(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.options.ttl = 7;
+    syn_received(&f);
+    assert_int_equal(f.last.ttl, 7);
+    SEND(&f, .flags = ACK, .seq = 1u << 30, .ack = 1);
+    RECV(&f, .flags = ACK, .seq = 1, .ack = 1);
+    assert_int_equal(f.last.ttl, 7);
+    fixture_end(&f);
+    fixture_init(&f);
+    f.options.ttl = 7;
+    established(&f);
+    assert_int_equal(fws_shutdown(f.host, f.conn), 0);
+    RECV(&f, .flags = FIN | ACK, .seq = 1, .ack = 1);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 2);
+    RECV(&f, .flags = ACK, .seq = 2, .ack = 2);
+    assert_int_equal(f.last.ttl, 7);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 2);
+    RECV(&f, .flags = ACK, .seq = 2, .ack = 2);
+    assert_int_equal(f.last.ttl, 64);
+    fixture_end(&f);
+    fixture_init(&f);
+    f.options.ttl = 7;
+    established(&f);
+    assert_int_equal(fws_abort(f.host, f.conn), 0);
+    RECV(&f, .flags = RST, .seq = 1);
+    assert_int_equal(f.last.ttl, 7);
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    RECV(&f, .flags = RST, .seq = 1);
+    assert_int_equal(f.last.ttl, 64);
+    fixture_end(&f);
+}
+
 static void the_diffserv_field_is_the_applications_and_may_change(void **state)
 {
     (void)state;
@@ -527,6 +565,7 @@ int main(void)
         cmocka_unit_test(segments_from_or_to_no_single_host_are_discarded),
         cmocka_unit_test(packets_for_others_are_discarded),
         cmocka_unit_test(ttl_is_a_setting_of_the_host_and_of_a_connection),
+        cmocka_unit_test(ttl_is_on_all_that_is_sent_for_a_connection),
         cmocka_unit_test(the_diffserv_field_is_the_applications_and_may_change),
         cmocka_unit_test(ip_options_that_tcp_does_not_understand_are_ignored),
         cmocka_unit_test(an_echo_is_answered),

@@ -314,6 +314,35 @@ static void delivery_trouble_is_told_at_the_third_retransmission(void **state)
     fixture_end(&f);
 }
 
+/* The probes of a closed window slow down, and are answered: once the window is open they count for
+ * nothing, neither for how long a retransmission waits nor for whether the peer is there. */
+static void window_probes_are_no_retransmissions(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f); /* SHLD-9, MUST-18, MUST-35 */
+    established(&f);
+    SEND(&f, .flags = ACK | ZERO_WINDOW, .seq = 1, .ack = 1);
+    fixture_write(&f, DATA);
+    for (int i = 0; i < 4; i++) {
+        assert_true(fixture_wait(&f, 100u * SEC) != UINT64_MAX);
+        fixture_drain(&f);
+        SEND(&f, .flags = ACK | ZERO_WINDOW, .seq = 1, .ack = 1);
+    }
+    assert_false(trouble_is_told(&f));
+    SEND(&f, .flags = ACK, .seq = 1, .ack = 1);
+    fixture_drain(&f);
+    uint64_t rto_ns = fixture_info(&f).rto_ns;
+    assert_true(rto_ns <= SEC);
+    for (uint32_t i = 1; i <= 4; i++) {
+        uint64_t waited = fixture_wait(&f, 100u * SEC);
+        assert_in_range(waited, (rto_ns << (i - 1)) - TICK, (rto_ns << (i - 1)) + TICK);
+        fixture_drain(&f);
+        assert_int_equal(trouble_is_told(&f), i == 3);
+    }
+    fixture_end(&f);
+}
+
 static void trouble_with_the_syn_is_told_too(void **state)
 {
     (void)state;
@@ -538,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_user_timeout_stands_instead_of_the_count),
         cmocka_unit_test(the_user_timeout_counts_from_when_data_waits_before_a_closed_window),
         cmocka_unit_test(delivery_trouble_is_told_at_the_third_retransmission),
+        cmocka_unit_test(window_probes_are_no_retransmissions),
         cmocka_unit_test(trouble_with_the_syn_is_told_too),
         cmocka_unit_test(keep_alive_is_off_by_default),
         cmocka_unit_test(keep_alive_probes_an_idle_connection_after_two_hours),

@@ -119,6 +119,13 @@ static void run(struct fixture *fixture)
     }
 }
 
+/* The peer sends segments in one batch, and both sides answer until it is quiet. */
+static void exchange(struct fixture *fixture, const struct wire_tcp *segments, size_t count)
+{
+    put_frames(fixture, segments, count);
+    run(fixture);
+}
+
 static struct wire_tcp segment(uint8_t flags, uint32_t seq, uint32_t ack)
 {
     return (struct wire_tcp){.source_port = PEER_PORT,
@@ -129,8 +136,17 @@ static struct wire_tcp segment(uint8_t flags, uint32_t seq, uint32_t ack)
                              .window = 64240};
 }
 
-/* Opens a stack that listens and has one connection; the peer's next byte is PEER_ISS + 1. */
-static void open_established(struct fixture *fixture)
+/* The peer's first three bytes. */
+static struct wire_tcp three_bytes(uint32_t ack)
+{
+    struct wire_tcp data = segment(WIRE_ACK | WIRE_PSH, PEER_ISS + 1, ack);
+    data.payload_bytes = 3;
+    return data;
+}
+
+/* Opens a stack that listens and has one connection; the peer's next byte is PEER_ISS + 1. Returns
+ * the number that acknowledges all that the stack has sent. */
+static uint32_t open_established(struct fixture *fixture)
 {
     struct link *ends[2];
     struct failure failure;
@@ -159,13 +175,13 @@ static void open_established(struct fixture *fixture)
                      0);
     run(fixture); /* it announces its address, and so its MAC */
     struct wire_tcp syn = segment(WIRE_SYN, PEER_ISS, 0);
-    put_frames(fixture, &syn, 1);
-    run(fixture);
+    exchange(fixture, &syn, 1);
     assert_int_equal(fixture->last.flags, WIRE_SYN | WIRE_ACK);
-    struct wire_tcp ack = segment(WIRE_ACK, PEER_ISS + 1, fixture->last.seq + 1);
-    put_frames(fixture, &ack, 1);
-    run(fixture);
+    const uint32_t ack = fixture->last.seq + 1;
+    struct wire_tcp established = segment(WIRE_ACK, PEER_ISS + 1, ack);
+    exchange(fixture, &established, 1);
     assert_int_equal(fixture->accepted, 1);
+    return ack;
 }
 
 static void close_fixture(struct fixture *fixture)
@@ -180,25 +196,20 @@ static void test_a_syn_behind_a_reset_opens_the_next_connection(void **state)
 {
     (void)state;
     struct fixture fixture;
-    open_established(&fixture);
-    uint32_t ack = fixture.last.seq + 1;
-    struct wire_tcp data = segment(WIRE_ACK | WIRE_PSH, PEER_ISS + 1, ack);
-    data.payload_bytes = 3;
+    uint32_t ack = open_established(&fixture);
     const struct wire_tcp batch[] = {
-        data,
+        three_bytes(ack),
         segment(WIRE_RST | WIRE_ACK, PEER_ISS + 4, ack),
         segment(WIRE_SYN, PEER_ISS + 100000, 0),
     };
-    put_frames(&fixture, batch, 3);
-    run(&fixture);
+    exchange(&fixture, batch, 3);
     assert_int_equal(fixture.received_bytes, 3);
     assert_int_equal(fixture.failed, 1);
     assert_int_equal(fixture.error, ECONNRESET);
     assert_int_equal(fixture.last.flags, WIRE_SYN | WIRE_ACK);
     assert_int_equal(fixture.last.ack, PEER_ISS + 100001);
     struct wire_tcp established = segment(WIRE_ACK, PEER_ISS + 100001, fixture.last.seq + 1);
-    put_frames(&fixture, &established, 1);
-    run(&fixture);
+    exchange(&fixture, &established, 1);
     assert_int_equal(fixture.accepted, 2);
     close_fixture(&fixture);
 }
@@ -208,16 +219,14 @@ static void test_resets_and_syns_in_turn_are_handled_in_turn(void **state)
 {
     (void)state;
     struct fixture fixture;
-    open_established(&fixture);
-    uint32_t ack = fixture.last.seq + 1;
+    uint32_t ack = open_established(&fixture);
     const struct wire_tcp batch[] = {
         segment(WIRE_RST | WIRE_ACK, PEER_ISS + 1, ack),
         segment(WIRE_SYN, PEER_ISS + 100000, 0),
         segment(WIRE_RST, PEER_ISS + 100001, 0),
         segment(WIRE_SYN, PEER_ISS + 200000, 0),
     };
-    put_frames(&fixture, batch, 4);
-    run(&fixture);
+    exchange(&fixture, batch, 4);
     assert_int_equal(fixture.failed, 1);
     assert_int_equal(fixture.last.flags, WIRE_SYN | WIRE_ACK);
     assert_int_equal(fixture.last.ack, PEER_ISS + 200001);
@@ -229,13 +238,10 @@ static void test_data_behind_a_reset_are_refused(void **state)
 {
     (void)state;
     struct fixture fixture;
-    open_established(&fixture);
-    uint32_t ack = fixture.last.seq + 1;
-    struct wire_tcp data = segment(WIRE_ACK | WIRE_PSH, PEER_ISS + 1, ack);
-    data.payload_bytes = 3;
-    const struct wire_tcp batch[] = {segment(WIRE_RST | WIRE_ACK, PEER_ISS + 1, ack), data};
-    put_frames(&fixture, batch, 2);
-    run(&fixture);
+    uint32_t ack = open_established(&fixture);
+    const struct wire_tcp batch[] = {segment(WIRE_RST | WIRE_ACK, PEER_ISS + 1, ack),
+                                     three_bytes(ack)};
+    exchange(&fixture, batch, 2);
     assert_int_equal(fixture.failed, 1);
     assert_int_equal(fixture.received_bytes, 0);
     assert_int_equal(fixture.resets_seen, 1);

@@ -1,0 +1,87 @@
+/* What a run's resets on the stack are held against. */
+#include <string.h>
+
+#include "base/test.h"
+#include "loadgen/checks_stack.h"
+
+#define COMPLETED 1000
+
+struct counts {
+    enum close_how how;
+    uint64_t failed;
+    uint64_t resets_sent;
+    uint64_t resets_no_connection;
+    uint64_t time_wait_reset;
+};
+
+/* Tells whether the check of the resets agreed. */
+static bool agrees(const struct counts *counts)
+{
+    static const struct counter_info infos[] = {
+        {.name = "resets_sent"}, {.name = "resets_no_connection"}, {.name = "time_wait_reset"}};
+    const uint64_t values[] = {counts->resets_sent, counts->resets_no_connection,
+                               counts->time_wait_reset};
+    struct plan *plan = test_calloc(1, sizeof(*plan));
+    struct stats *stats = test_calloc(1, sizeof(*stats));
+    struct stack_totals *totals = test_calloc(1, sizeof(*totals));
+    *totals = (struct stack_totals){
+        .view_count = 1,
+        .views = {{.module = "stack", .counters = {.infos = infos, .values = values, .count = 3}}}};
+    plan->closer = CLOSER_CLIENT;
+    plan->close_how = counts->how;
+    stats->live.attempted = COMPLETED + counts->failed;
+    stats->live.completed = COMPLETED;
+    stats->live.failed = counts->failed;
+    const struct run run = {.plan = plan, .total = stats, .stack = totals};
+    struct result result;
+    assert_int_equal(result_init(&result, "test"), 0);
+    assert_int_equal(checks_stack_add(&result, &run), 0);
+    bool agreed = false, found = false;
+    for (uint32_t i = 0; i < result.check_count; i++) {
+        if (strcmp(result.checks[i].name, "out_rsts") == 0) {
+            agreed = result.checks[i].outcome == RESULT_CHECK_OK;
+            found = true;
+        }
+    }
+    assert_true(found);
+    result_destroy(&result);
+    test_free(totals);
+    test_free(stats);
+    test_free(plan);
+    return agreed;
+}
+
+static void resets_are_those_that_the_close_asks_for(void **state)
+{
+    (void)state;
+    assert_true(agrees(&(struct counts){.how = CLOSE_RST, .resets_sent = COMPLETED}));
+    assert_false(agrees(&(struct counts){.how = CLOSE_RST, .resets_sent = COMPLETED - 1}));
+    assert_true(agrees(&(struct counts){.how = CLOSE_FIN}));
+    assert_false(agrees(&(struct counts){.how = CLOSE_FIN, .resets_sent = 1}));
+    assert_true(agrees(&(struct counts){.how = CLOSE_FIN, .failed = 1, .resets_sent = 2}));
+    assert_false(agrees(&(struct counts){.how = CLOSE_FIN, .failed = 1, .resets_sent = 3}));
+}
+
+/* RFC 1337: a server that stopped reset some TIME_WAITs, and its last ACKs came behind that. */
+static void answers_to_what_comes_behind_a_time_wait_that_was_reset_are_expected(void **state)
+{
+    (void)state;
+    assert_true(agrees(&(struct counts){
+        .how = CLOSE_FIN, .resets_sent = 14, .resets_no_connection = 14, .time_wait_reset = 9}));
+    assert_false(agrees(&(struct counts){
+        .how = CLOSE_FIN, .resets_sent = 15, .resets_no_connection = 14, .time_wait_reset = 9}));
+    assert_false(agrees(&(struct counts){
+        .how = CLOSE_FIN, .resets_sent = 13, .resets_no_connection = 14, .time_wait_reset = 9}));
+    /* No TIME_WAIT was reset: a segment for no connection is nothing that should come. */
+    assert_false(
+        agrees(&(struct counts){.how = CLOSE_FIN, .resets_sent = 14, .resets_no_connection = 14}));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resets_are_those_that_the_close_asks_for),
+        cmocka_unit_test(answers_to_what_comes_behind_a_time_wait_that_was_reset_are_expected),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
