@@ -234,10 +234,9 @@ static void print_legend(const struct compare *compare, FILE *out)
             "whole trial.\nA figure that is \"-\" is not known.\n"
             "Alike in all rows: NODELAY, no reset ends TIME_WAIT (tcp_rfc1337), offloads "
             "(%s).\nThe kernel's congestion control: %s; its "
-
             "minimum RTO of 200 ms and initial window of 10 are the stack's too.\nNot alike: the "
-            "stack's "
-            "TIME_WAIT lasts 60 s, the kernel's up to a timer's granule more; the stack sends a "
+            "stack's TIME_WAIT lasts 60 s, the kernel's up to a timer's granule more; the stack "
+            "sends a "
             "SYN again 7\ntimes at doubling intervals, the kernel by tcp_syn_retries and "
             "tcp_syn_linear_timeouts. A trial without losses sees neither.\n",
             compare->offloads, congestion == NULL ? "not read" : congestion);

@@ -33,6 +33,16 @@ static struct ip_addr address_of(const struct transitions_row *row, const uint32
     return ip;
 }
 
+/* A socket's age, 0 when that is unknown. One that came to its state during the walk, of whose
+ * start `now_ns` is, has the least that there is. */
+static uint64_t age_of(uint64_t since_ns, uint64_t now_ns)
+{
+    if (since_ns == 0) {
+        return 0;
+    }
+    return since_ns < now_ns ? now_ns - since_ns : 1;
+}
+
 static struct owners_socket socket_of(const struct transitions_row *row, uint64_t now_ns)
 {
     return (struct owners_socket){
@@ -44,7 +54,7 @@ static struct owners_socket socket_of(const struct transitions_row *row, uint64_
         .remote = {.ip = address_of(row, row->remote), .port = row->remote_port},
         .pid = row->pid,
         .cgroup_id = row->cgroup_id,
-        .age_ns = row->since_ns != 0 && row->since_ns < now_ns ? now_ns - row->since_ns : 0,
+        .age_ns = age_of(row->since_ns, now_ns),
         .rest_ns = row->rest_ns,
     };
 }
