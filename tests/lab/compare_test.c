@@ -204,11 +204,11 @@ static void the_stack_acknowledges_apart_only_when_it_is_to_send_ten_segments(vo
                              .server_cpus = "1"};
     command_client(&command, &spec, "report");
     assert_words(join(&command, line, sizeof(line)),
-                 " --link packet:lab0 --spin 100us --quickack off", NULL);
+                 " --link packet:lab0 --spin 100us --rfc1337 --quickack off", NULL);
     spec.tuning = LAB_EAGER;
     command_server(&command, &spec, "report");
-    assert_words(join(&command, line, sizeof(line)), " --link xdp:lab0 --spin 100us --quickack on",
-                 "--defer-accept");
+    assert_words(join(&command, line, sizeof(line)),
+                 " --link xdp:lab0 --spin 100us --rfc1337 --quickack on", "--defer-accept");
     assert_words(line, " --closes-after 64B --close rst", NULL);
 }
 
