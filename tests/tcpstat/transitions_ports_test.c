@@ -16,6 +16,7 @@
 #include "tcpstat/namespace.h"
 #include "tcpstat/pairs.h"
 #include "tcpstat/transitions.h"
+#include "tcpstat/transitions_ready.h"
 
 #define PORT 7100
 #define SETTLE_NS (10 * NS_PER_SEC)
@@ -336,16 +337,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    if (!namespace_enter_or_tell()) {
+    if (!namespace_enter_or_tell() || !transitions_ready_or_tell()) {
         return EXIT_SKIPPED;
     }
-    struct failure failure;
-    struct transitions *transitions;
-    if (transitions_open(&transitions, &(struct transitions_config){0}, &failure) < 0) {
-        fprintf(stderr, "skipped: %s\n", failure.text);
-        return EXIT_SKIPPED;
-    }
-    transitions_close(transitions);
     const struct CMUnitTest tests[] = {
         TEST(test_named_ports_have_both_ends_and_their_own_times),
         TEST(test_a_connection_between_two_named_ports_has_an_end_in_each),

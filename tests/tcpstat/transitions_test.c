@@ -21,6 +21,7 @@
 #include "tcpstat/namespace.h"
 #include "tcpstat/owners_names.h"
 #include "tcpstat/pairs.h"
+#include "tcpstat/transitions_ready.h"
 
 #define PORT 7000
 #define SETTLE_NS (10 * NS_PER_SEC)
@@ -427,16 +428,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    if (!namespace_enter_or_tell()) {
+    if (!namespace_enter_or_tell() || !transitions_ready_or_tell()) {
         return EXIT_SKIPPED;
     }
-    struct failure failure;
-    struct transitions *transitions;
-    if (transitions_open(&transitions, &(struct transitions_config){0}, &failure) < 0) {
-        fprintf(stderr, "skipped: %s\n", failure.text);
-        return EXIT_SKIPPED;
-    }
-    transitions_close(transitions);
     const struct CMUnitTest tests[] = {
         TEST(test_every_step_of_a_connections_life_is_counted),
         TEST(test_a_fin_that_is_read_before_the_close_is_time_wait),
