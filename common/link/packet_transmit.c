@@ -127,9 +127,10 @@ void packet_transmit_send(struct packet_transmit *transmit, const struct link_sl
         struct tpacket2_hdr *slot = slot_at(transmit, transmit->next);
         ASSERT(slots[i].data == (uint8_t *)slot + DATA_AT);
         const bool is_short = slots[i].bytes <= COPY_WHOLE_BYTES;
-        const struct virtio_net_hdr header = {.hdr_len = is_short ? (uint16_t)slots[i].bytes : 0};
+        struct virtio_net_hdr *header = (struct virtio_net_hdr *)((uint8_t *)slot + HEADER_AT);
+        *header =
+            (struct virtio_net_hdr){.hdr_len = is_short ? (uint16_t)slots[i].bytes : (uint16_t)0};
         transmit->has_long |= !is_short;
-        memcpy((uint8_t *)slot + HEADER_AT, &header, sizeof(header));
         slot->tp_len = (uint32_t)HEADER_BYTES + slots[i].bytes;
         __atomic_store_n(&slot->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
         transmit->next++;
