@@ -95,11 +95,12 @@ void stack_conn_connect_soon(struct transport *transport, const struct flow *flo
     fws_connect_soon(stack_engine_of(transport)->host, &source, &target);
 }
 
-/* The SYN leaves at this poll's next stack_pump_send. */
+/* The SYN leaves at the next stack_pump_send, with all others of a run through the queue: they have
+ * the turn's time. */
 static void conn_start(struct stack_engine *engine, struct stack_conn *conn)
 {
     ready_become(&conn->io, READY_CONNECTING);
-    engine_connecting(&engine->base, &conn->io.base, clock_now_ns());
+    engine_connecting(&engine->base, &conn->io.base, engine->base.now_ns);
 }
 
 /* Learns how connecting ended. */
