@@ -337,6 +337,7 @@ static int linger(struct worker *worker)
 static void take_stock(struct worker *worker)
 {
     struct transport *transport = worker->env.transport;
+    transport_flush(transport);
     if (worker->team->board != NULL) {
         stack_board_publish(worker->team->board, worker->share, transport, clock_now_ns());
     }

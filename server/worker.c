@@ -231,6 +231,7 @@ static void keep_result(struct worker *worker)
 {
     struct worker_result *result = &worker->result;
     const struct worker_config *config = &worker->config;
+    transport_flush(worker->transport);
     result->abandoned = transport_lingering(worker->transport);
     if (config->board != NULL) {
         stack_board_publish(config->board, config->index, worker->transport, clock_now_ns());

@@ -59,6 +59,8 @@ struct transport_ops {
     bool (*expired)(struct transport *transport, struct transport_conn *conn);
     /* Waits until `until_ns` at most, sets now_ns once per batch, delivers events. */
     int (*poll)(struct transport *transport, uint64_t until_ns);
+    /* NULL where nothing is gathered. */
+    void (*flush)(struct transport *transport);
     void (*wake)(struct transport *transport);
     size_t (*features)(const struct transport *transport, struct transport_feature *features,
                        size_t max);

@@ -221,7 +221,7 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
     stack_pump_advance(engine, now_ns);
     run_queue(engine);
     stack_pump_send(engine, now_ns);
-    now_ns = busy ? clock_now_ns() : now_ns;
+    now_ns = engine->turn_worked ? clock_now_ns() : now_ns;
     note_turn(engine, now_ns);
     int rc = wait_for_work(engine, busy, until_ns, now_ns);
     now_ns = clock_now_ns();
@@ -236,8 +236,15 @@ static int engine_poll(struct transport *transport, uint64_t until_ns)
     }
     stack_handle_events(engine);
     run_queue(engine);
-    stack_pump_send(engine, now_ns);
+    if (!engine->config.sends_gather) {
+        stack_pump_send(engine, now_ns);
+    }
     return rc;
+}
+
+static void engine_flush(struct transport *transport)
+{
+    stack_pump_send(stack_engine_of(transport), clock_now_ns());
 }
 
 /* Async-signal-safe: one write, errno as it was. */
@@ -284,6 +291,7 @@ static const struct transport_ops stack_ops = {
     .close = stack_conn_close,
     .expired = stack_conn_expired,
     .poll = engine_poll,
+    .flush = engine_flush,
     .wake = engine_wake,
     .features = stack_report_features,
     .memory_bytes = stack_report_memory,

@@ -79,6 +79,10 @@ struct transport_stack_config {
      * segments for connect, echo and close instead of 7. Each worker's handler then sees events
      * after the acknowledgements have left. */
     bool acks_apart;
+    /* What handlers have to send leaves as the next poll begins, in one call with what is asked for
+     * until then, instead of as theirs ends. For who polls again at once, and calls transport_flush
+     * before it stops to. */
+    bool sends_gather;
     bool seed_given; /* else the system's random source */
     uint8_t seed[16];
     /* How long the link is asked again before a poll waits, after something came: less delay for

@@ -284,6 +284,7 @@ int transport_stack_options_make(struct transport_stack_settings *settings,
     if (rc != 0) {
         return rc;
     }
+    config->sends_gather = true;
     config->rfc1337 = options->rfc1337;
     /* The configuration's 0 is its default; 1 ns is next to none. */
     config->spin_ns = options->spin_ns;

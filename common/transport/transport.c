@@ -292,6 +292,13 @@ void transport_connect_soon(struct transport *transport, const struct flow *flow
     }
 }
 
+void transport_flush(struct transport *transport)
+{
+    if (transport->ops->flush != NULL) {
+        transport->ops->flush(transport);
+    }
+}
+
 int transport_set_user(struct transport *transport, uint64_t handle, uint64_t user)
 {
     struct transport_conn *conn = conn_find(transport, handle);

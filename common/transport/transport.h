@@ -236,6 +236,10 @@ int transport_timer(struct transport *transport, uint64_t handle, uint64_t deadl
  */
 int transport_poll(struct transport *transport, uint64_t until_ns);
 
+/* Has what is to be sent leave now, where the stack was told to gather it (`sends_gather`); nothing
+ * waits otherwise. In the transport's thread only, not from a handler. */
+void transport_flush(struct transport *transport);
+
 /* Makes a transport_poll that waits, or the next one, return soon. From any thread, and safe in a
  * signal's handler. */
 void transport_wake(struct transport *transport);
