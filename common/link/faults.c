@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "link/link_ops.h"
@@ -29,6 +30,7 @@ struct held {
 /* One direction: a binary heap with the next due frame at its root. */
 struct line {
     struct rng rng;
+    struct link_faults config; /* zeroed where the direction has no faults */
     struct held **heap;
     uint32_t count;
     uint64_t arrivals;
@@ -37,7 +39,7 @@ struct line {
 
 struct faults {
     struct link link;
-    struct link_faults config;
+    uint32_t queue_max;
     struct line receiving;
     struct line sending;
     struct held *lent[LINK_BATCH_MAX];
@@ -108,7 +110,7 @@ static void drop_held(struct faults *faults, struct held *held)
 static void corrupt(struct faults *faults, struct line *line, struct held *held)
 {
     const uint32_t bits = (held->bytes - LINK_ETHER_BYTES) * 8;
-    if (bits > 0 && happens(&line->rng, faults->config.corruption)) {
+    if (bits > 0 && happens(&line->rng, line->config.corruption)) {
         const uint64_t bit = LINK_ETHER_BYTES * 8 + rng_below(&line->rng, bits);
         held->data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         held->flags &= ~(uint32_t)LINK_CHECKSUM_DONE; /* what was vouched for is gone */
@@ -120,7 +122,7 @@ static void corrupt(struct faults *faults, struct line *line, struct held *held)
  * a reordered one counts for nobody behind it. */
 static uint64_t schedule(struct faults *faults, struct line *line, uint64_t now_ns)
 {
-    const struct link_faults *config = &faults->config;
+    const struct link_faults *config = &line->config;
     uint64_t due_ns = now_ns + config->delay_ns;
     if (config->jitter_ns > 0) {
         due_ns += rng_below(&line->rng, config->jitter_ns + 1);
@@ -134,11 +136,12 @@ static uint64_t schedule(struct faults *faults, struct line *line, uint64_t now_
     return due_ns;
 }
 
+/* Holds a frame until it is due, and `late_ns` longer, which holds up nobody behind it. */
 static void hold(struct faults *faults, struct line *line, const struct link_frame *frame,
-                 uint64_t now_ns)
+                 uint64_t now_ns, uint64_t late_ns)
 {
     struct held *held =
-        line->count == faults->config.queue_max ? NULL : malloc(sizeof(*held) + frame->bytes);
+        line->count == faults->queue_max ? NULL : malloc(sizeof(*held) + frame->bytes);
     if (held == NULL) {
         faults->link.counters[LINK_COUNTER_faults_queue_full]++;
         return;
@@ -149,7 +152,7 @@ static void hold(struct faults *faults, struct line *line, const struct link_fra
     memcpy(held->data, frame->data, frame->bytes);
     faults->held_bytes += sizeof(*held) + held->bytes;
     corrupt(faults, line, held);
-    held->due_ns = schedule(faults, line, now_ns);
+    held->due_ns = schedule(faults, line, now_ns) + late_ns;
     line_push(line, held);
 }
 
@@ -157,14 +160,14 @@ static void hold(struct faults *faults, struct line *line, const struct link_fra
 static void decide(struct faults *faults, struct line *line, const struct link_frame *frame,
                    uint64_t now_ns)
 {
-    if (happens(&line->rng, faults->config.loss)) {
+    if (happens(&line->rng, line->config.loss)) {
         faults->link.counters[LINK_COUNTER_faults_lost]++;
         return;
     }
-    hold(faults, line, frame, now_ns);
-    if (happens(&line->rng, faults->config.duplication)) {
+    hold(faults, line, frame, now_ns, 0);
+    if (happens(&line->rng, line->config.duplication)) {
         faults->link.counters[LINK_COUNTER_faults_duplicated]++;
-        hold(faults, line, frame, now_ns);
+        hold(faults, line, frame, now_ns, line->config.duplicate_ns);
     }
 }
 
@@ -269,7 +272,7 @@ static uint64_t faults_memory_bytes(const struct link *link)
 {
     const struct faults *faults = (const struct faults *)link;
     return sizeof(*faults) + faults->held_bytes +
-           2 * (uint64_t)faults->config.queue_max * sizeof(struct held *) +
+           2 * (uint64_t)faults->queue_max * sizeof(struct held *) +
            (uint64_t)LINK_BATCH_MAX * faults->frame_max;
 }
 
@@ -314,32 +317,57 @@ static bool is_probability(double value)
     return value >= 0 && value <= 1; /* and is a number */
 }
 
+static bool is_valid(const struct link_faults *config)
+{
+    return is_probability(config->loss) && is_probability(config->duplication) &&
+           is_probability(config->corruption) && is_probability(config->reordering) &&
+           config->direction <= LINK_FAULTS_RECEIVED;
+}
+
+/* Gives each direction the faults that it is to have. */
+static void apply(struct faults *faults, const struct link_faults *config)
+{
+    static const struct link_faults none = {.seed = 0};
+    struct link_faults whole = *config;
+    whole.reorder_ns = config->reorder_ns == 0 ? REORDER_DEFAULT_NS : config->reorder_ns;
+    faults->receiving.config = config->direction == LINK_FAULTS_SENT ? none : whole;
+    faults->sending.config = config->direction == LINK_FAULTS_RECEIVED ? none : whole;
+}
+
 int link_faults_open(struct link **opened, struct link *inner, const struct link_faults *config)
 {
-    if (!is_probability(config->loss) || !is_probability(config->duplication) ||
-        !is_probability(config->corruption) || !is_probability(config->reordering)) {
+    if (!is_valid(config)) {
         return -EINVAL;
     }
     struct faults *faults = calloc(1, sizeof(*faults));
     if (faults == NULL) {
         return -ENOMEM;
     }
-    faults->config = *config;
-    faults->config.queue_max = config->queue_max == 0 ? QUEUE_MAX_DEFAULT : config->queue_max;
-    faults->config.reorder_ns = config->reorder_ns == 0 ? REORDER_DEFAULT_NS : config->reorder_ns;
+    faults->queue_max = config->queue_max == 0 ? QUEUE_MAX_DEFAULT : config->queue_max;
     faults->frame_max = LINK_ETHER_BYTES + inner->facts.mtu_bytes;
     faults->staging = malloc((size_t)LINK_BATCH_MAX * faults->frame_max);
-    faults->receiving.heap = malloc(faults->config.queue_max * sizeof(struct held *));
-    faults->sending.heap = malloc(faults->config.queue_max * sizeof(struct held *));
+    faults->receiving.heap = malloc(faults->queue_max * sizeof(struct held *));
+    faults->sending.heap = malloc(faults->queue_max * sizeof(struct held *));
     if (faults->staging == NULL || faults->receiving.heap == NULL || faults->sending.heap == NULL) {
         free_faults(faults);
         return -ENOMEM;
     }
+    apply(faults, config);
     rng_seed(&faults->receiving.rng, config->seed);
     rng_seed(&faults->sending.rng, rng_mix(config->seed + 1));
     faults->link.ops = &faults_ops;
     faults->link.facts = inner->facts;
     faults->link.inner = inner;
     *opened = &faults->link;
+    return 0;
+}
+
+int link_faults_set(struct link *link, const struct link_faults *config)
+{
+    ASSERT(link->ops == &faults_ops);
+    if (!is_valid(config)) {
+        return -EINVAL;
+    }
+    apply(faults_of(link), config);
     return 0;
 }

@@ -127,23 +127,37 @@ int link_open(struct link **opened, const struct link_config *config, struct fai
  */
 int link_memory_pair(struct link *ends[2], uint32_t mtu_bytes, uint32_t slots);
 
+/* Which frames have faults; the others pass untouched and at once. */
+enum link_faults_direction { LINK_FAULTS_BOTH, LINK_FAULTS_SENT, LINK_FAULTS_RECEIVED };
+
 /* Faults on the frames that a link sends and receives; probabilities are 0 to 1, per frame and
  * direction. The same seed and the same frames at the same times give the same faults. */
 struct link_faults {
     uint64_t seed;
     double loss;
     double duplication;
-    double corruption;   /* one bit flipped anywhere behind the Ethernet header */
-    double reordering;   /* delayed by reorder_ns more, so that later frames overtake it */
-    uint64_t reorder_ns; /* 1 ms */
-    uint64_t delay_ns;   /* of every frame */
-    uint64_t jitter_ns;  /* 0 to this on top, without changing the order */
-    uint32_t queue_max;  /* frames held at once in a direction, later ones are dropped; 65536 */
+    double corruption;     /* one bit flipped anywhere behind the Ethernet header */
+    double reordering;     /* delayed by reorder_ns more, so that later frames overtake it */
+    uint64_t reorder_ns;   /* 1 ms */
+    uint64_t duplicate_ns; /* a duplicate, not the frame itself, is late by this much more, and
+                            * overtaken as a reordered frame is; 0: it follows the frame */
+    uint64_t delay_ns;     /* of every frame */
+    uint64_t jitter_ns;    /* 0 to this on top, without changing the order */
+    uint32_t queue_max;    /* frames held at once in a direction, later ones are dropped; 65536 */
+    enum link_faults_direction direction; /* both */
 };
 
-/* Puts faults over a link, which from then on belongs to the new one. Returns 0, -EINVAL or
- * -ENOMEM; on an error `inner` is the caller's still. */
+/* Puts faults over a link, which from then on belongs to the new one. Two may stand over each
+ * other, for faults that differ by direction. Returns 0, -EINVAL or -ENOMEM; on an error `inner` is
+ * the caller's still. */
 int link_faults_open(struct link **opened, struct link *inner, const struct link_faults *config);
+
+/* Changes the faults on the frames to come, all but seed and queue_max, which are as they were
+ * opened. Frames that are held keep their time, and a delay that became shorter lets none overtake
+ * them; the random numbers go on where they were, so that the same changes at the same places give
+ * the same faults. Requires a link that link_faults_open made. Returns 0, or -EINVAL with the
+ * faults as they were. */
+int link_faults_set(struct link *link, const struct link_faults *config);
 
 /* A capture: pcap with nanosecond stamps. */
 struct link_capture {

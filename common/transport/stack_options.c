@@ -166,6 +166,23 @@ static int parse_probability(double *probability, const char *text, struct failu
     return 0;
 }
 
+static int parse_direction(enum link_faults_direction *direction, const char *text,
+                           struct failure *failure)
+{
+    static const char *const names[] = {
+        [LINK_FAULTS_BOTH] = "both",
+        [LINK_FAULTS_SENT] = "sent",
+        [LINK_FAULTS_RECEIVED] = "received",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *direction = (enum link_faults_direction)i;
+            return 0;
+        }
+    }
+    return failure_set(failure, EINVAL, "direction=%s: use both, sent or received", text);
+}
+
 static int parse_fault(struct link_faults *faults, const char *name, const char *value,
                        struct failure *failure)
 {
@@ -179,6 +196,7 @@ static int parse_fault(struct link_faults *faults, const char *name, const char 
         {"corruption", &faults->corruption, NULL},
         {"reordering", &faults->reordering, NULL},
         {"reorder-delay", NULL, &faults->reorder_ns},
+        {"duplicate-delay", NULL, &faults->duplicate_ns},
         {"delay", NULL, &faults->delay_ns},
         {"jitter", NULL, &faults->jitter_ns},
     };
@@ -193,9 +211,13 @@ static int parse_fault(struct link_faults *faults, const char *name, const char 
     if (strcmp(name, "seed") == 0) {
         return cli_parse_count(&faults->seed, value, value, failure);
     }
+    if (strcmp(name, "direction") == 0) {
+        return parse_direction(&faults->direction, value, failure);
+    }
     return failure_set(failure, EINVAL,
                        "%s: there is no such fault; there are loss, duplication, corruption, "
-                       "reordering, reorder-delay, delay, jitter and seed",
+                       "reordering, reorder-delay, duplicate-delay, delay, jitter, direction and "
+                       "seed",
                        name);
 }
 

@@ -27,8 +27,9 @@ struct run {
     uint32_t arrived[2 * FRAMES];
     uint64_t at_ns[2 * FRAMES];
     uint32_t count;
-    uint32_t wrong; /* arrived with other bytes than were sent */
-    bool in_turn;   /* a frame's number is its place, not what its bytes say */
+    uint32_t wrong;                  /* arrived with other bytes than were sent */
+    bool in_turn;                    /* a frame's number is its place, not what its bytes say */
+    const struct link_faults *later; /* set before the middle frame; NULL: nothing is */
 };
 
 static void run_open(struct run *run, const struct link_faults *config)
@@ -82,6 +83,9 @@ static void run_through(struct run *run, bool sends)
     uint64_t now_ns = 0;
     for (uint32_t first = 0; first < FRAMES; first += BATCH, now_ns += 10 * NS_PER_US) {
         struct link_slot slots[BATCH];
+        if (run->later != NULL && first == FRAMES / 2) {
+            assert_int_equal(link_faults_set(run->faulty, run->later), 0);
+        }
         assert_int_equal(link_reserve(from, slots, BATCH), BATCH);
         for (uint32_t i = 0; i < BATCH; i++) {
             const struct frame_plan plan = plan_of(first + i);
@@ -115,6 +119,12 @@ static void assert_in_order(const struct run *run)
     }
 }
 
+/* When run_through sends a frame. */
+static uint64_t sent_ns(uint32_t number)
+{
+    return number / BATCH * 10 * NS_PER_US;
+}
+
 static void without_faults_every_frame_arrives_whole_and_at_once(void **state)
 {
     struct run *run = *state;
@@ -125,7 +135,7 @@ static void without_faults_every_frame_arrives_whole_and_at_once(void **state)
         assert_int_equal(run->wrong, 0);
         assert_in_order(run);
         for (uint32_t i = 0; i < FRAMES; i++) {
-            assert_int_equal(run->at_ns[i], i / BATCH * 10 * NS_PER_US);
+            assert_int_equal(run->at_ns[i], sent_ns(i));
         }
         run_close(run);
     }
@@ -170,6 +180,51 @@ static void duplication_has_its_rate_and_changes_nothing_else(void **state)
     assert_int_equal(link_counter_read(run->faulty, LINK_COUNTER_faults_duplicated),
                      run->count - FRAMES);
     run_close(run);
+}
+
+static void a_late_duplicate_comes_in_its_time_and_holds_up_nobody(void **state)
+{
+    struct run *run = *state;
+    const uint64_t late_ns = 40 * NS_PER_SEC;
+    for (int sends = 0; sends < 2; sends++) {
+        run_open(run, &(struct link_faults){
+                          .seed = 11, .duplication = 0.1, .duplicate_ns = late_ns, .delay_ns = 7});
+        run_through(run, sends != 0);
+        assert_near(run->count - FRAMES, 0.1);
+        assert_int_equal(link_counter_read(run->faulty, LINK_COUNTER_faults_duplicated),
+                         run->count - FRAMES);
+        assert_int_equal(link_counter_read(run->faulty, LINK_COUNTER_faults_reordered), 0);
+        assert_int_equal(run->wrong, 0);
+        for (uint32_t i = 0; i < FRAMES; i++) {
+            assert_int_equal(run->arrived[i], i);
+        }
+        for (uint32_t i = FRAMES; i < run->count; i++) {
+            assert_int_equal(run->at_ns[i], sent_ns(run->arrived[i]) + 7 + late_ns);
+            assert_true(i == FRAMES || run->arrived[i] > run->arrived[i - 1]);
+        }
+        run_close(run);
+    }
+}
+
+static void the_other_direction_of_one_that_has_faults_has_none(void **state)
+{
+    struct run *run = *state;
+    static const enum link_faults_direction directions[] = {LINK_FAULTS_RECEIVED, LINK_FAULTS_SENT};
+    for (int i = 0; i < 4; i++) {
+        const bool sends = i % 2 != 0, has_faults = (i / 2 != 0) == sends;
+        run_open(run, &(struct link_faults){.delay_ns = NS_PER_MS,
+                                            .duplication = 1,
+                                            .corruption = 1,
+                                            .direction = directions[i / 2]});
+        run->in_turn = true;
+        run_through(run, sends);
+        assert_int_equal(run->count, has_faults ? 2 * FRAMES : FRAMES);
+        assert_int_equal(run->wrong, has_faults ? 2 * FRAMES : 0);
+        for (uint32_t k = 0; !has_faults && k < FRAMES; k++) {
+            assert_int_equal(run->at_ns[k], sent_ns(k));
+        }
+        run_close(run);
+    }
 }
 
 static void corruption_has_its_rate_and_always_changes_the_frame(void **state)
@@ -236,7 +291,7 @@ static void a_delay_holds_every_frame_as_long_and_in_order(void **state)
     assert_int_equal(run->count, FRAMES);
     assert_in_order(run);
     for (uint32_t i = 0; i < FRAMES; i++) {
-        assert_true(run->at_ns[i] >= i / BATCH * 10 * NS_PER_US + 35 * NS_PER_US);
+        assert_true(run->at_ns[i] >= sent_ns(i) + 35 * NS_PER_US);
     }
     run_close(run);
 }
@@ -250,9 +305,8 @@ static void jitter_spreads_frames_without_changing_their_order(void **state)
     assert_in_order(run);
     uint32_t late = 0;
     for (uint32_t i = 0; i < FRAMES; i++) {
-        const uint64_t sent_ns = i / BATCH * 10 * NS_PER_US;
-        assert_in_range(run->at_ns[i] - sent_ns, 0, 110 * NS_PER_US);
-        late += run->at_ns[i] > sent_ns;
+        assert_in_range(run->at_ns[i] - sent_ns(i), 0, 110 * NS_PER_US);
+        late += run->at_ns[i] > sent_ns(i);
     }
     assert_true(late > FRAMES / 2);
     run_close(run);
@@ -298,6 +352,60 @@ static void the_same_seed_gives_the_same_faults_and_another_gives_others(void **
                 memcmp(runs[0].arrived, runs[2].arrived, runs[0].count * sizeof(uint32_t)) != 0);
 }
 
+static void changed_faults_are_those_of_the_frames_to_come(void **state)
+{
+    struct run *run = *state;
+    const struct link_faults all = {.loss = 1}, none = {.seed = 0};
+    for (int sends = 0; sends < 2; sends++) {
+        run_open(run, sends != 0 ? &all : &none);
+        run->later = sends != 0 ? &none : &all;
+        run_through(run, sends != 0);
+        assert_int_equal(run->count, FRAMES / 2);
+        assert_int_equal(link_counter_read(run->faulty, LINK_COUNTER_faults_lost), FRAMES / 2);
+        for (uint32_t i = 0; i < run->count; i++) {
+            assert_int_equal(run->arrived[i], sends != 0 ? FRAMES / 2 + i : i);
+        }
+        run_close(run);
+    }
+}
+
+static void a_delay_that_became_shorter_lets_none_overtake_those_that_wait(void **state)
+{
+    struct run *run = *state;
+    const struct link_faults none = {.seed = 0};
+    run_open(run, &(struct link_faults){.delay_ns = NS_PER_SEC});
+    run->later = &none;
+    run_through(run, true);
+    assert_int_equal(run->count, FRAMES);
+    assert_in_order(run);
+    const uint64_t last_ns = sent_ns(FRAMES / 2 - 1) + NS_PER_SEC;
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        assert_int_equal(run->at_ns[i], i < FRAMES / 2 ? sent_ns(i) + NS_PER_SEC : last_ns);
+    }
+    run_close(run);
+}
+
+/* The random numbers go on, seed and queue_max stay: to set what was set changes nothing. */
+static void faults_that_are_set_anew_as_they_were_stay_the_same(void **state)
+{
+    struct run *runs = *state;
+    const struct link_faults config = {
+        .seed = 12, .loss = 0.1, .duplication = 0.1, .corruption = 0.1, .jitter_ns = 20000};
+    struct link_faults again = config;
+    again.seed = 13;
+    again.queue_max = 1;
+    for (int i = 0; i < 2; i++) {
+        run_open(&runs[i], &config);
+        runs[i].later = i == 1 ? &again : NULL;
+        run_through(&runs[i], true);
+        run_close(&runs[i]);
+    }
+    assert_int_equal(runs[0].count, runs[1].count);
+    assert_int_equal(runs[0].wrong, runs[1].wrong);
+    assert_memory_equal(runs[0].arrived, runs[1].arrived, runs[0].count * sizeof(uint32_t));
+    assert_memory_equal(runs[0].at_ns, runs[1].at_ns, runs[0].count * sizeof(uint64_t));
+}
+
 static void more_than_the_queue_holds_is_dropped_and_counted(void **state)
 {
     struct run *run = *state;
@@ -311,21 +419,29 @@ static void more_than_the_queue_holds_is_dropped_and_counted(void **state)
     run_close(run); /* and what waits is freed */
 }
 
-static void what_is_no_probability_is_refused(void **state)
+static void what_is_no_probability_or_direction_is_refused(void **state)
 {
-    (void)state;
+    struct run *run = *state;
     struct link *ends[2], *faulty;
     static const double wrong[] = {-0.1, 1.1, NAN, INFINITY};
+    const struct link_faults all = {.loss = 1};
     assert_int_equal(link_memory_pair(ends, MTU, 256), 0);
+    run_open(run, &all);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        const struct link_faults configs[] = {{.loss = wrong[i]},
-                                              {.duplication = wrong[i]},
-                                              {.corruption = wrong[i]},
-                                              {.reordering = wrong[i]}};
-        for (size_t k = 0; k < 4; k++) {
+        const struct link_faults configs[] = {
+            {.loss = wrong[i]},
+            {.duplication = wrong[i]},
+            {.corruption = wrong[i]},
+            {.reordering = wrong[i]},
+            {.direction = (enum link_faults_direction)(LINK_FAULTS_RECEIVED + 1)}};
+        for (size_t k = 0; k < sizeof(configs) / sizeof(configs[0]); k++) {
             assert_int_equal(link_faults_open(&faulty, ends[0], &configs[k]), -EINVAL);
+            assert_int_equal(link_faults_set(run->faulty, &configs[k]), -EINVAL);
         }
     }
+    run_through(run, true);
+    assert_int_equal(run->count, 0); /* as it was opened */
+    run_close(run);
     link_destroy(ends[0]);
     link_destroy(ends[1]);
 }
@@ -338,6 +454,8 @@ int main(void)
         cmocka_unit_test_prestate(loss_has_its_rate_both_ways, runs),
         cmocka_unit_test_prestate(loss_of_all_and_none_are_exact, runs),
         cmocka_unit_test_prestate(duplication_has_its_rate_and_changes_nothing_else, runs),
+        cmocka_unit_test_prestate(a_late_duplicate_comes_in_its_time_and_holds_up_nobody, runs),
+        cmocka_unit_test_prestate(the_other_direction_of_one_that_has_faults_has_none, runs),
         cmocka_unit_test_prestate(corruption_has_its_rate_and_always_changes_the_frame, runs),
         cmocka_unit_test_prestate(corruption_flips_one_bit_anywhere_behind_the_ethernet_header,
                                   runs),
@@ -346,8 +464,12 @@ int main(void)
         cmocka_unit_test_prestate(reordered_frames_are_overtaken_at_their_rate, runs),
         cmocka_unit_test_prestate(the_same_seed_gives_the_same_faults_and_another_gives_others,
                                   runs),
+        cmocka_unit_test_prestate(changed_faults_are_those_of_the_frames_to_come, runs),
+        cmocka_unit_test_prestate(a_delay_that_became_shorter_lets_none_overtake_those_that_wait,
+                                  runs),
+        cmocka_unit_test_prestate(faults_that_are_set_anew_as_they_were_stay_the_same, runs),
         cmocka_unit_test_prestate(more_than_the_queue_holds_is_dropped_and_counted, runs),
-        cmocka_unit_test(what_is_no_probability_is_refused),
+        cmocka_unit_test_prestate(what_is_no_probability_or_direction_is_refused, runs),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(runs);

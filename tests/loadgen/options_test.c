@@ -238,6 +238,8 @@ static void what_the_stack_cannot_have_gets_one_line(void **state)
         {"--target 10.9.0.1:1 --faults loss=1%,,delay=1ms " STACK, "WHAT=N"},
         {"--target 10.9.0.1:1 --faults mood=1% " STACK, "mood"},
         {"--target 10.9.0.1:1 --faults delay=5 " STACK, "delay=5"},
+        {"--target 10.9.0.1:1 --faults duplicate-delay=9% " STACK, "9%"},
+        {"--target 10.9.0.1:1 --faults loss=1%,direction=out " STACK, "direction=out"},
         {"--target 10.9.0.1:1 --syn-cookies maybe " STACK, "maybe"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -259,7 +261,7 @@ static void the_stacks_options_become_its_configuration(void **state)
     const char *line =
         "--target 10.9.0.1:1 --engine stack --link packet:veth0 --address 10.9.0.2-10.9.0.9/24 "
         "--mac 02:00:00:00:00:0a --time-wait 0 --rfc1337 --linger-time-wait --cpus 0 "
-        "--faults loss=1%,delay=5ms,reordering=0.5,seed=9";
+        "--faults loss=1%,delay=5ms,reordering=0.5,seed=9,duplicate-delay=2s,direction=sent";
     assert_int_equal(make(&plan, line, &failure), 0);
     struct transport_stack_config config =
         transport_stack_config_of(&plan.stack, 0, 1, LINK_STEER_LOCAL_PORT);
@@ -273,6 +275,8 @@ static void the_stacks_options_become_its_configuration(void **state)
     assert_float_equal(config.faults->reordering, 0.5, 1e-9);
     assert_int_equal(config.faults->delay_ns, 5 * NS_PER_MS);
     assert_int_equal(config.faults->seed, 9);
+    assert_int_equal(config.faults->duplicate_ns, 2 * NS_PER_SEC);
+    assert_int_equal(config.faults->direction, LINK_FAULTS_SENT);
     /* Sources are the addresses, and segments are as few as can be unless asked for. */
     assert_int_equal(plan.sources.address_count, 8);
     assert_false(config.acks_apart);
