@@ -35,9 +35,9 @@ LEVELS = {
 }
 # Folders that stand beside the levels, and all that each may include beside itself.
 BESIDE = {
-    # The lab shows with two hosts of the stack in memory why TIME_WAIT exists.
-    "bench/lab": ["common/base", "common/tcpstat", "common/report", "common/stack",
-                  "bench/program"],
+    # The lab shows with two hosts of the stack over a link in memory why TIME_WAIT exists.
+    "bench/lab": ["common/base", "common/wire", "common/link", "common/tcpstat", "common/report",
+                  "common/stack", "bench/program"],
     "bench/program": ["common/base"],
     "bench/micro": [folder for folder, level in LEVELS.items() if level < 5],
     # The floor shares nothing that it measures: of finwait only clock, options and the like.

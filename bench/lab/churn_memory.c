@@ -1,4 +1,4 @@
-/* TIME_WAIT of two hosts in memory, on virtual time; see churn.h. Layer: bench/lab. */
+/* TIME_WAIT of two hosts and a link in memory, on virtual time; see churn.h. Layer: bench/lab. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -59,7 +59,7 @@ void churn_show_memory_stack(struct timewait *timewait)
     struct memory_wire wire;
     struct churn *churn = calloc(1, sizeof(*churn));
     if (churn == NULL || memory_wire_open(&wire, &config) != 0) {
-        timewait_check(timewait, false, "no hosts in memory");
+        timewait_check(timewait, false, "no hosts and link in memory");
         free(churn);
         return;
     }

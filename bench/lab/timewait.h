@@ -3,7 +3,7 @@
  * Layer: bench/lab. A demonstration checks what it claims: a line is printed with what was
  * measured, as "ok" or "NOT SHOWN", and what was not shown makes the exit code 4. Files:
  * timewait_kernel.c, timewait_reuse.c and timewait_ports.c show the kernel's behaviours with
- * sockets of their own; timewait_stack.c the stack's, in memory and on virtual time;
+ * sockets of their own; timewait_stack.c the stack's, over a link in memory and on virtual time;
  * timewait_churn.c the pile-up, the plateau and the drain of both, under the programs' load. */
 #ifndef FINWAIT_BENCH_LAB_TIMEWAIT_H
 #define FINWAIT_BENCH_LAB_TIMEWAIT_H

@@ -226,7 +226,8 @@ void timewait_show_churn_stack(struct timewait *timewait)
 
 void timewait_show_churn_memory(struct timewait *timewait)
 {
-    timewait_head("pile-up, plateau, drain: in memory",
-                  "(stack, on virtual time) the same load, sample for sample");
+    timewait_head(
+        "pile-up, plateau, drain: in memory",
+        "(stack over a link in memory, on virtual time) the same load, sample for sample");
     churn_show_memory_stack(timewait);
 }
