@@ -143,6 +143,21 @@ def test_bytes_survive_loss_duplication_and_reordering(cable):
     server.stop()
 
 
+def test_late_duplicates_of_one_direction_harm_nobody(cable):
+    """Every frame that the client sends comes once more, while its connection is still held."""
+    server = cable.server("stack")
+    result = cable.loadgen("stack", "--count", "50", "--hold", "300ms", "--faults",
+                           "duplication=100%,duplicate-delay=50ms,direction=sent")
+    server_result = server.stop()
+    assert result["completed"] == 50 and result["failed"] == 0
+    faults, link = result["counters"]["link_faults"], result["counters"]["link"]
+    assert faults["faults_duplicated"] == faults["frames_sent"] > 0
+    assert faults["frames_received"] == link["frames_received"]
+    # The copies of SYN and data came behind their frames; those of the closing may come too late.
+    assert faults["frames_sent"] + 2 * 50 <= link["frames_sent"] <= 2 * faults["frames_sent"]
+    assert server_result["counters"]["server"]["bytes_echoed"] == 50 * 64
+
+
 def test_an_open_loop_keeps_its_rate_and_holds(cable):
     server = cable.server("stack")
     result = cable.loadgen("stack", "--rate", "400/s", "--duration", "2s", "--hold", "300ms",
