@@ -131,6 +131,20 @@ def test_large_answers_are_verified_byte_by_byte(cable, pair):
     assert echoed == 40 * 5 * 100000
 
 
+@pytest.mark.parametrize("faults", ("duplication=100%", "duplication=20%,reordering=10%",
+                                    "duplication=5%,loss=3%,seed=3"))
+@pytest.mark.parametrize("close", ("fin", "close", "half"))
+def test_resets_that_answer_copies_of_our_own_faults_are_accounted_for(cable, close, faults):
+    """The server closes, so no TIME_WAIT of ours takes what comes twice."""
+    server = cable.server("stack", *closing("server", close))
+    result = cable.loadgen("stack", "--count", str(COUNT), "--closer", "server", "--close", close,
+                           "--faults", faults, "--timeout", "30s")
+    server.stop()
+    assert result["completed"] == COUNT, result["errors"]
+    assert result["counters"]["stack"]["resets_no_connection"] > 0, "nothing came late"
+    assert [check for check in result["checks"] if check["ok"] is False] == []
+
+
 def test_bytes_survive_loss_duplication_and_reordering(cable):
     """Faults at the client's end, in both directions."""
     server = cable.server("stack")
