@@ -47,6 +47,7 @@ struct faults {
     uint8_t *staging; /* LINK_BATCH_MAX frames that are being written */
     uint32_t frame_max;
     uint64_t held_bytes;
+    bool is_refused; /* the last flush of the link below was: what is due waits for its next */
 };
 
 static struct faults *faults_of(struct link *link)
@@ -242,12 +243,14 @@ static bool send_due(struct faults *faults, uint64_t now_ns)
 
 static int faults_flush(struct link *link, uint64_t now_ns)
 {
+    struct faults *faults = faults_of(link);
     int error;
     bool sent;
     do {
-        sent = send_due(faults_of(link), now_ns);
+        sent = send_due(faults, now_ns);
         error = link_flush(link->inner, now_ns);
     } while (sent && error == 0);
+    faults->is_refused = error != 0;
     return error;
 }
 
@@ -264,8 +267,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t faults_deadline_ns(const struct link *link)
 {
     const struct faults *faults = (const struct faults *)link;
-    return earlier(link_deadline_ns(link->inner),
-                   earlier(line_due_ns(&faults->receiving), line_due_ns(&faults->sending)));
+    uint64_t due_ns = line_due_ns(&faults->receiving);
+    if (!faults->is_refused) {
+        due_ns = earlier(due_ns, line_due_ns(&faults->sending));
+    }
+    return earlier(due_ns, link_deadline_ns(link->inner));
 }
 
 static uint64_t faults_memory_bytes(const struct link *link)

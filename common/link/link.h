@@ -204,9 +204,10 @@ size_t link_reserve(struct link *link, struct link_slot *slots, size_t max);
 void link_send(struct link *link, uint64_t now_ns, const struct link_slot *slots, size_t count);
 
 /* Has queued frames leave. Returns 0; -ENETDOWN when the interface is down (or gone) and -ENOBUFS
- * when the kernel has no room: counted; what is queued stays, and is tried again by the next call,
- * for which link_deadline_ns tells a time. Worth a call once a loop turn: it costs a system call
- * when something is queued, else none. */
+ * when the kernel has no room: counted; what is queued stays. It is tried again by the next call,
+ * for which link_deadline_ns tells a time; where the interface was down, by the first call from
+ * then on, and those before return -ENETDOWN without asking the kernel. Worth a call once a loop
+ * turn: it costs a system call when something is queued, else none. */
 int link_flush(struct link *link, uint64_t now_ns);
 
 /* Stores the descriptors that become readable when frames arrive; returns how many, at most

@@ -101,7 +101,7 @@ static size_t packet_fds(const struct link *link, int *fds)
 
 static uint64_t packet_deadline_ns(const struct link *link)
 {
-    return ((const struct packet *)link)->transmit.retry_ns;
+    return ((const struct packet *)link)->transmit.retry.at_ns;
 }
 
 static void packet_read_counters(struct link *link)

@@ -156,16 +156,21 @@ uint32_t packet_frame_flags(uint32_t status)
     return (status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID)) != 0 ? LINK_CHECKSUM_DONE : 0;
 }
 
-int packet_flush_failed(int error, uint64_t now_ns, uint64_t *retry_ns, uint64_t *counters)
+bool packet_flush_is_early(const struct packet_retry *retry, uint64_t now_ns)
+{
+    return retry->was_down && now_ns < retry->at_ns;
+}
+
+int packet_flush_failed(int error, uint64_t now_ns, struct packet_retry *retry, uint64_t *counters)
 {
     /* ENXIO, ENODEV: the interface is gone. It is no worse than down to those who wait for it. */
     if (error == ENETDOWN || error == ENXIO || error == ENODEV) {
         counters[LINK_COUNTER_interface_down]++;
-        *retry_ns = now_ns + LINK_RETRY_DOWN_NS;
+        *retry = (struct packet_retry){.at_ns = now_ns + LINK_RETRY_DOWN_NS, .was_down = true};
         return -ENETDOWN;
     }
     /* ENOBUFS: a queue is full. EAGAIN: the socket's send buffer is. ENOMEM: no memory. */
     counters[LINK_COUNTER_transmit_no_buffers]++;
-    *retry_ns = now_ns + LINK_RETRY_NS;
+    *retry = (struct packet_retry){.at_ns = now_ns + LINK_RETRY_NS};
     return -ENOBUFS;
 }

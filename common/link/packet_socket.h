@@ -50,6 +50,12 @@ struct packet_blocks {
     const uint8_t *at;  /* the first of those; NULL: the block is not ours yet */
 };
 
+/* When a flush that failed is to be tried again. */
+struct packet_retry {
+    uint64_t at_ns; /* CLOCK_NEVER: nothing waits for another try */
+    bool was_down;  /* the interface was: no use to try before */
+};
+
 /* A transmit ring of TPACKET_V2. */
 struct packet_transmit {
     struct packet_map map;
@@ -61,7 +67,7 @@ struct packet_transmit {
     uint32_t refusals; /* flushes in a row that did not let the oldest leave */
     bool has_long;     /* among the queued is a frame that the interface's MTU may forbid */
     char interface[IFNAMSIZ];
-    uint64_t retry_ns; /* CLOCK_NEVER: nothing waits for another try */
+    struct packet_retry retry;
 };
 
 /* Headers in slots are aligned to 16, so a sockaddr_ll, or a frame to be sent, follows at once. */
@@ -160,6 +166,9 @@ void packet_transmit_send(struct packet_transmit *transmit, const struct link_sl
 int packet_transmit_flush(struct packet_transmit *transmit, uint64_t now_ns, uint64_t *counters);
 
 /* Tells what a failed flush returns, counts it and says when to try again. */
-int packet_flush_failed(int error, uint64_t now_ns, uint64_t *retry_ns, uint64_t *counters);
+int packet_flush_failed(int error, uint64_t now_ns, struct packet_retry *retry, uint64_t *counters);
+
+/* Tells whether a flush is in vain yet, since the interface was down when it was last tried. */
+bool packet_flush_is_early(const struct packet_retry *retry, uint64_t now_ns);
 
 #endif

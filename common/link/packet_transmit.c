@@ -82,7 +82,7 @@ int packet_transmit_open(struct packet_transmit *transmit, const struct packet_r
         (struct packet_transmit){.map = {.fd = packet_socket_open(config->interface, failure)},
                                  .slots = config->slots,
                                  .frame_max = config->frame_max,
-                                 .retry_ns = CLOCK_NEVER};
+                                 .retry = {.at_ns = CLOCK_NEVER}};
     if (transmit->map.fd < 0) {
         return transmit->map.fd;
     }
@@ -192,7 +192,10 @@ static void refuse(struct packet_transmit *transmit, uint64_t *counters)
 
 int packet_transmit_flush(struct packet_transmit *transmit, uint64_t now_ns, uint64_t *counters)
 {
-    transmit->retry_ns = CLOCK_NEVER;
+    if (packet_flush_is_early(&transmit->retry, now_ns)) {
+        return -ENETDOWN;
+    }
+    transmit->retry = (struct packet_retry){.at_ns = CLOCK_NEVER};
     if (transmit->has_long) {
         refuse_too_long(transmit, counters);
     }
@@ -210,7 +213,7 @@ int packet_transmit_flush(struct packet_transmit *transmit, uint64_t now_ns, uin
         }
         /* The call may also end without an error and without progress: there is no room. */
         const int result =
-            packet_flush_failed(error == 0 ? EAGAIN : error, now_ns, &transmit->retry_ns, counters);
+            packet_flush_failed(error == 0 ? EAGAIN : error, now_ns, &transmit->retry, counters);
         if (result == -ENOBUFS && transmit->queued == before) {
             refuse(transmit, counters);
         }

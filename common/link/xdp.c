@@ -65,7 +65,7 @@ struct xdp {
     struct packet_ring arp;
     uint32_t empty_turns;
     bool may_be_unfinished; /* checksums */
-    uint64_t retry_ns;
+    struct packet_retry retry;
     uint64_t drops_told; /* by the kernel, until the last read */
 };
 
@@ -184,7 +184,10 @@ static int xdp_flush(struct link *link, uint64_t now_ns)
     uint32_t queued = count_queued(xdp);
     uint32_t calls_left = queued / SEND_BATCH + 1;
     int error = 0;
-    xdp->retry_ns = CLOCK_NEVER;
+    if (packet_flush_is_early(&xdp->retry, now_ns)) {
+        return -ENETDOWN;
+    }
+    xdp->retry = (struct packet_retry){.at_ns = CLOCK_NEVER};
     /* EAGAIN: there is more to send than a call does, or no room: older kernels do not show how far
      * they came, so the number of calls is the limit. EBUSY: a frame was dropped by a queue. */
     while (queued > 0 && calls_left > 0 && (error == 0 || error == EAGAIN || error == EBUSY)) {
@@ -199,7 +202,7 @@ static int xdp_flush(struct link *link, uint64_t now_ns)
     if (queued == 0) {
         return 0;
     }
-    return packet_flush_failed(error == 0 ? EAGAIN : error, now_ns, &xdp->retry_ns, link->counters);
+    return packet_flush_failed(error == 0 ? EAGAIN : error, now_ns, &xdp->retry, link->counters);
 }
 
 static size_t xdp_fds(const struct link *link, int *fds)
@@ -212,7 +215,7 @@ static size_t xdp_fds(const struct link *link, int *fds)
 
 static uint64_t xdp_deadline_ns(const struct link *link)
 {
-    return ((const struct xdp *)link)->retry_ns;
+    return ((const struct xdp *)link)->retry.at_ns;
 }
 
 static void xdp_read_counters(struct link *link)
@@ -452,7 +455,7 @@ int xdp_open(struct link **opened, const struct link_config *config,
     xdp->link.facts = *facts;
     xdp->arp.map.fd = -1;
     xdp->program.link_fd = -1;
-    xdp->retry_ns = CLOCK_NEVER;
+    xdp->retry.at_ns = CLOCK_NEVER;
     const int error = open_parts(xdp, config, failure);
     if (error < 0) {
         xdp_destroy(&xdp->link);

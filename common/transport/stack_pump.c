@@ -196,12 +196,15 @@ static void send_due(struct stack_engine *engine, uint64_t now_ns)
     size_t filled = room;
     while (filled == room && has_output(engine, now_ns)) {
         room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
-        if (room == 0 && link_flush(engine->link, now_ns) == 0) {
+        int error = room == 0 ? link_flush(engine->link, now_ns) : 0;
+        if (room == 0 && error == 0) {
             room = link_reserve(engine->link, slots, STACK_SLOTS_PER_RESERVE);
         }
         if (room == 0) {
             ENGINE_COUNT(&engine->base, link_full);
-            engine->link_retry_ns = now_ns + STACK_LINK_RETRY_NS;
+            /* One that is down has no room before its own time. */
+            engine->link_retry_ns =
+                error == -ENETDOWN ? link_deadline_ns(engine->link) : now_ns + STACK_LINK_RETRY_NS;
             break;
         }
         filled = fill_slots(engine, slots, room);

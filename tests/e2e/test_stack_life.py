@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,24 @@ def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
     assert result["completed"] == 300 and result["failed"] == 0, result["errors"]
     assert result["counters"]["link"]["interface_down"] > 0
     assert "link-down" in limit_codes(result, "note")
+    server.stop()
+
+
+def test_a_link_that_is_down_is_asked_again_only_now_and_then(cable):
+    """More waits than the transmit ring holds, and yet 100 times a second is enough."""
+    server = cable.server("stack")
+    run = cable.start_loadgen("stack", "--rate", "1000/s", "--duration", "3s", "--timeout", "20s",
+                              addresses=CLIENT)
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    down_at = time.monotonic()
+    ip("link", "set", "veth0", "down")
+    wait_until(lambda: run.stderr.count("conn/s") > 2, "two seconds without a link")
+    ip("link", "set", "veth0", "up")
+    down_sec = time.monotonic() - down_at
+    result = run.finish(may_be_late=True)
+    assert result["completed"] == 3000 and result["failed"] == 0, result["errors"]
+    assert 0 < result["counters"]["link"]["interface_down"] <= 100 * down_sec + 5
+    assert result["counters"]["transport"]["link_full"] > 0, "the ring had room for all"
     server.stop()
 
 

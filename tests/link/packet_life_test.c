@@ -91,6 +91,61 @@ static void what_is_queued_while_the_interface_is_down_leaves_when_it_is_up(void
     expect(rig, 10, 10);
 }
 
+/* The calls of a loop that turns every 100 us for a second while the interface is down. */
+static uint64_t count_calls_while_down(const struct rig *rig, struct link *link, uint32_t first)
+{
+    const uint64_t before = link_counter_read(link, LINK_COUNTER_transmit_calls);
+    uint64_t now_ns = NS_PER_SEC;
+    for (uint32_t turn = 0; turn < 10000; turn++) {
+        if (turn < 100) { /* what comes to it meanwhile changes nothing */
+            const struct frame_plan plan = plan_to_second(rig, first + turn);
+            assert_true(frame_send(link, &plan, false));
+        }
+        assert_int_equal(link_flush(link, now_ns), -ENETDOWN);
+        assert_in_range(link_deadline_ns(link), now_ns + 1, now_ns + NS_PER_SEC / 10);
+        now_ns += NS_PER_SEC / 10000;
+    }
+    return link_counter_read(link, LINK_COUNTER_transmit_calls) - before;
+}
+
+static void an_interface_that_is_down_is_asked_again_only_now_and_then(void **state)
+{
+    const struct rig *rig = *state;
+    struct link *link = rig->ends[0];
+    cable_set_up(&rig->cable, 0, false);
+    const uint64_t calls = count_calls_while_down(rig, link, 0);
+    assert_in_range(calls, 10, 110);
+    assert_int_equal(link_counter_read(link, LINK_COUNTER_interface_down), calls);
+    cable_set_up(&rig->cable, 0, true);
+    assert_int_equal(link_flush(link, link_deadline_ns(link)), 0);
+    expect(rig, 0, 100);
+}
+
+/* With faults over it the link may be full while they hold more: they wait for the link's time. */
+static void faults_over_an_interface_that_is_down_wait_for_it(void **state)
+{
+    struct rig *rig = *state;
+    struct link *over = NULL;
+    cable_set_up(&rig->cable, 0, false);
+    assert_int_equal(link_faults_open(&over, rig->ends[0], &(struct link_faults){.seed = 1}), 0);
+    rig->ends[0] = over;
+    for (uint32_t i = 0; i < 2 * LINK_BATCH_MAX; i++) {
+        const struct frame_plan plan = plan_to_second(rig, i);
+        assert_true(frame_send(over, &plan, false));
+    }
+    const uint64_t now_ns = clock_now_ns(); /* as frame_send has it */
+    assert_int_equal(link_flush(over, now_ns), -ENETDOWN);
+    assert_in_range(link_deadline_ns(over), now_ns + 1, now_ns + NS_PER_SEC);
+    cable_set_up(&rig->cable, 0, true);
+    /* The first empties the link below, and so makes room for the rest, which is due at once. */
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(link_flush(over, now_ns + NS_PER_SEC), 0);
+        assert_true(link_deadline_ns(over) <= now_ns || turn == 1);
+    }
+    assert_true(link_deadline_ns(over) == CLOCK_NEVER);
+    expect(rig, 0, 2 * LINK_BATCH_MAX);
+}
+
 /* A pending error makes poll return at once; a loop that receives in vain must get rid of it. */
 static void a_receiver_waits_again_after_its_interface_went_down(void **state)
 {
@@ -280,6 +335,8 @@ int main(void)
 #define LINK_TEST(test) cmocka_unit_test_prestate_setup_teardown(test, set_up, tear_down, &rig)
     const struct CMUnitTest tests[] = {
         LINK_TEST(what_is_queued_while_the_interface_is_down_leaves_when_it_is_up),
+        LINK_TEST(an_interface_that_is_down_is_asked_again_only_now_and_then),
+        LINK_TEST(faults_over_an_interface_that_is_down_wait_for_it),
         LINK_TEST(a_receiver_waits_again_after_its_interface_went_down),
         LINK_TEST(frames_too_long_for_a_smaller_mtu_are_counted_and_block_nothing),
         LINK_TEST(a_link_is_used_but_not_opened_without_rights),
