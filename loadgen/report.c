@@ -351,6 +351,8 @@ static int add_verdict(struct result *result, const struct run *run)
         .time_wait_overflows = kernel_rise(run, WATCH_time_wait_overflows),
         .syn_queue_full =
             kernel_rise(run, WATCH_syn_queue_cookies) + kernel_rise(run, WATCH_syn_queue_drops),
+        .link_down =
+            run->board == NULL ? 0 : stack_totals_counter(run->stack, "link", "interface_down"),
         .conns_max = plan->options.conns_max,
         .reuse_after_ns = plan->options.reuse_after_ns,
     };

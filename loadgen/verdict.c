@@ -106,11 +106,26 @@ static int judge_processor(struct result *result, const struct verdict_facts *fa
     return rc;
 }
 
+/* What came to nothing while our own link was down tells nothing about the target. */
+static int blame_link(struct result *result, const struct verdict_facts *facts)
+{
+    return result_add_limit(result, RESULT_INVALID, "own-link",
+                            "This generator's own link was down or gone for a time: %" PRIu64
+                            " of %" PRIu64 " connections failed and %" PRIu64
+                            " were left open, and whether the target would have served them is "
+                            "not known. Keep the link's interface up.",
+                            facts->failed - facts->failed_before_syn, facts->attempted,
+                            facts->open_at_end);
+}
+
 static int judge_target(struct result *result, const struct verdict_facts *facts)
 {
     uint64_t of_target = facts->failed - facts->failed_before_syn;
     bool none_done = facts->completed == 0 && facts->open_at_end > 0 && !facts->interrupted;
     int rc = 0;
+    if (facts->link_down > 0 && (of_target > 0 || none_done)) {
+        return blame_link(result, facts);
+    }
     if (facts->closer_is_server && facts->close_timed_out > 0) {
         rc = result_add_limit(result, RESULT_TARGET_FAILED, "no-close",
                               "%" PRIu64 " connections waited in vain for the server to close; a "

@@ -45,6 +45,7 @@ struct verdict_facts {
     uint64_t listen_overflows;
     uint64_t time_wait_overflows;
     uint64_t syn_queue_full;
+    uint64_t link_down; /* times the stack's own link was found to be down */
     uint64_t conns_max;
     uint64_t reuse_after_ns;
 };

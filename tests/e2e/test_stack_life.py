@@ -335,6 +335,23 @@ def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
     server.stop()
 
 
+@pytest.mark.parametrize("closer", ("client", "server"))
+@pytest.mark.parametrize("end", (("link", "set", "veth0", "down"), ("link", "del", "veth0")))
+def test_a_generator_whose_own_link_ends_blames_it_and_not_the_target(cable, end, closer):
+    server = cable.server("stack", *(("--closes-after", "64B") if closer == "server" else ()))
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "3s", "--timeout", "500ms",
+                              "--closer", closer)
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    ip(*end)
+    result = run.finish(code=3)
+    assert result["completed"] > 0 and result["failed"] > 0
+    assert "own-link" in limit_codes(result, "invalid")
+    assert limit_codes(result, "target_failed") == []
+    assert "INVALID" in run.stdout and "The target failed" not in run.stdout
+    assert "link-down" in limit_codes(result, "note")
+    server.kill()
+
+
 def test_a_link_that_is_down_is_asked_again_only_now_and_then(cable):
     """More waits than the transmit ring holds, and yet 100 times a second is enough."""
     server = cable.server("stack")

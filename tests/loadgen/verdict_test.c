@@ -176,6 +176,40 @@ static void failures_of_the_target_exit_4(void **state)
     expect(&facts, "target", 4);
 }
 
+static void failures_while_the_own_link_was_down_are_not_the_targets(void **state)
+{
+    (void)state;
+    struct verdict_facts facts = good();
+    facts.link_down = 1;
+    facts.failed = 5;
+    facts.completed -= 5;
+    expect(&facts, "own-link", 3);
+    facts.closer_is_server = true;
+    facts.close_timed_out = 5;
+    expect(&facts, "own-link", 3);
+    facts = good();
+    facts.link_down = 1;
+    facts.completed = 0;
+    facts.open_at_end = facts.attempted;
+    struct judged judged = judge(&facts);
+    assert_string_equal(judged.result.limits[0].code, "own-link");
+    assert_int_equal(judged.exit_code, 3);
+    result_destroy(&judged.result);
+}
+
+static void a_link_that_was_down_and_cost_nothing_spoils_no_run(void **state)
+{
+    (void)state;
+    struct verdict_facts facts = good();
+    facts.link_down = 1;
+    struct judged judged = judge(&facts);
+    assert_int_equal(judged.result.limit_count, 0);
+    result_destroy(&judged.result);
+    facts.failed = facts.failed_before_syn = facts.no_descriptors = 5; /* what else failed */
+    facts.completed -= 5;
+    expect(&facts, "descriptors", 3);
+}
+
 static void an_invalid_run_does_not_blame_the_target_in_its_exit_code(void **state)
 {
     (void)state;
@@ -257,6 +291,8 @@ int main(void)
         cmocka_unit_test(a_saturated_generator_spoils_an_open_loop_that_slips),
         cmocka_unit_test(a_closed_loop_has_no_schedule_to_break),
         cmocka_unit_test(failures_of_the_target_exit_4),
+        cmocka_unit_test(failures_while_the_own_link_was_down_are_not_the_targets),
+        cmocka_unit_test(a_link_that_was_down_and_cost_nothing_spoils_no_run),
         cmocka_unit_test(an_invalid_run_does_not_blame_the_target_in_its_exit_code),
         cmocka_unit_test(a_server_that_does_not_close_is_told_its_option),
         cmocka_unit_test(a_run_that_completes_nothing_fails_its_target),
