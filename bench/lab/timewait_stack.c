@@ -10,7 +10,6 @@
 #include "memory_wire.h"
 #include "timewait.h"
 
-#define NO_TIME_WAIT_NS 1 /* the least that the stack takes: next to none */
 #define TIME_WAIT_NS (60 * NS_PER_SEC)
 #define LATE_NS (20 * NS_PER_SEC) /* within the 30 s of one MSL that a segment can live */
 #define STREAM_BYTES 60000u
@@ -165,7 +164,7 @@ static int run_second(struct memory_wire *wire, struct copy *copy, struct stream
 
 static void show_duplicate_without(struct timewait *timewait)
 {
-    struct memory_wire_config config = {.time_wait_ns = NO_TIME_WAIT_NS, .faults = true};
+    struct memory_wire_config config = {.time_wait_ns = FWS_TIME_WAIT_NONE, .faults = true};
     struct memory_wire wire;
     struct stream second;
     struct copy copy = {.bytes = 0};
@@ -177,7 +176,7 @@ static void show_duplicate_without(struct timewait *timewait)
     int error = run_second(&wire, &copy, &second);
     timewait_check(
         timewait, first && waiting == 0 && error == 0 && copy.late_sec > 0 && second.foreign > 0,
-        "2MSL 1 ns: the 4-tuple opens anew at once (%s), the link doubled %" PRIu64
+        "2MSL 0: the 4-tuple opens anew at once (%s), the link doubled %" PRIu64
         " segment, whose copy of %" PRIu32 " bytes comes %.1f s late: %" PRIu32 " of %" PRIu32
         " bytes read are the dead connection's",
         errno_name(error), memory_wire_link_counter(&wire, LINK_COUNTER_faults_duplicated),
@@ -260,7 +259,7 @@ static void show_last_ack_lost(struct timewait *timewait, uint64_t time_wait_ns)
     memory_wire_run(&wire, 3 * NS_PER_SEC);
     bool ended =
         error == 0 && fws_info(wire.server, server, &info) == 0 && info.state == FWS_STATE_CLOSED;
-    bool waits = time_wait_ns > NO_TIME_WAIT_NS;
+    bool waits = time_wait_ns != FWS_TIME_WAIT_NONE;
     uint64_t lost = memory_wire_link_counter(&wire, LINK_COUNTER_faults_lost);
     uint64_t resets = memory_wire_counter(wire.client, "resets_sent");
     timewait_check(timewait,
@@ -268,7 +267,7 @@ static void show_last_ack_lost(struct timewait *timewait, uint64_t time_wait_ns)
                        resets == (waits ? 0 : 1),
                    "2MSL %s: the link lost %" PRIu64 " ACK, the FIN comes %" PRIu32
                    " times more, %s: %" PRIu64 " resets end the server's LAST_ACK",
-                   waits ? "60 s" : "1 ns", lost, info.retransmits,
+                   waits ? "60 s" : "0", lost, info.retransmits,
                    waits ? "TIME_WAIT acknowledges it" : "nobody knows of it", resets);
     memory_wire_close(&wire);
 }
@@ -278,7 +277,7 @@ void timewait_show_last_ack(struct timewait *timewait)
     timewait_head("why it exists: a lost last ACK",
                   "(stack over a link in memory whose faults lose that ACK, virtual time) the peer "
                   "sends its FIN again, and somebody must be there to acknowledge it");
-    show_last_ack_lost(timewait, NO_TIME_WAIT_NS);
+    show_last_ack_lost(timewait, FWS_TIME_WAIT_NONE);
     show_last_ack_lost(timewait, TIME_WAIT_NS);
 }
 

@@ -86,6 +86,10 @@ enum fws_feature { /* bits of fws_config.features_off */
                                           * follow, also where data is acknowledged at once */
 };
 
+/* As time_wait_ns: a connection passes through TIME_WAIT without staying and leaves no record, so
+ * that old segments may reach the next one, and a FIN that comes again is answered by an RST. */
+#define FWS_TIME_WAIT_NONE 1
+
 struct fws_config {
     size_t size;
     struct fws_addr address; /* required */
@@ -97,7 +101,7 @@ struct fws_config {
     uint32_t features_off; /* enum fws_feature */
     uint64_t now_ns;       /* virtual time at the start */
     uint8_t seed[16];      /* of all keys and random choices; secret on a real network */
-    uint64_t time_wait_ns; /* 2MSL: 60 s; 1 ns for next to none */
+    uint64_t time_wait_ns; /* 2MSL: 60 s; or FWS_TIME_WAIT_NONE */
     uint64_t rto_min_ns;   /* 200 ms, as Linux has it; RFC 6298 says 1 s */
     uint64_t rto_initial_ns; /* 1 s */
     uint64_t rto_max_ns;     /* 120 s; at least 60 s is RFC 6298's bound */

@@ -120,7 +120,7 @@ static void translate(struct tcp_config *tcp, const struct fws_config *config)
         .delayed_ack = is_on(config, FWS_DELAYED_ACK),
         .fin_ack = is_on(config, FWS_FIN_ACK),
         .now_ns = config->now_ns,
-        .time_wait_ns = config->time_wait_ns,
+        .time_wait_ns = config->time_wait_ns == FWS_TIME_WAIT_NONE ? 0 : config->time_wait_ns,
         .rto_min_ns = config->rto_min_ns,
         .rto_initial_ns = config->rto_initial_ns,
         .rto_max_ns = config->rto_max_ns,

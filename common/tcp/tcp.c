@@ -359,6 +359,10 @@ void tcb_enter_time_wait(struct tcp *tcp, struct tcb *tcb)
     }
     state_set(tcp, tcb, TCP_STATE_TIME_WAIT);
     tcp_count(tcp, TCP_COUNTER_time_wait_started);
+    if (tcp->time_wait_ms == 0) {
+        tcb_finish(tcp, tcb, 0); /* 2MSL is over at once */
+        return;
+    }
     if (to_time_wait_record(tcp, tcb)) {
         leave_wire(tcp, tcb);
         return;

@@ -55,7 +55,7 @@ struct tcp_config {
     bool fin_ack;
     uint64_t now_ns;
     uint8_t seed[16];
-    uint64_t time_wait_ns;
+    uint64_t time_wait_ns; /* 0: no record is made, a connection passes through the state */
     uint64_t rto_min_ns;
     uint64_t rto_initial_ns;
     uint64_t rto_max_ns;

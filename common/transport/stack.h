@@ -61,7 +61,7 @@ struct transport_stack_config {
     uint32_t receive_slots; /* of the link; 0: its default */
     uint32_t transmit_slots;
 
-    uint64_t time_wait_ns;    /* 2MSL; 60 s */
+    uint64_t time_wait_ns;    /* 2MSL; 60 s; FWS_TIME_WAIT_NONE (finwait-stack.h): none */
     uint64_t rto_min_ns;      /* 200 ms, as Linux has it */
     uint64_t rto_initial_ns;  /* 1 s */
     uint64_t delayed_ack_ns;  /* 40 ms */

@@ -308,9 +308,8 @@ int transport_stack_options_make(struct transport_stack_settings *settings,
     }
     config->sends_gather = true;
     config->rfc1337 = options->rfc1337;
-    /* The configuration's 0 is its default; 1 ns is next to none. */
     config->spin_ns = options->spin_ns;
-    config->time_wait_ns = options->time_wait_ns != 0 ? options->time_wait_ns : 1;
+    config->time_wait_ns = options->time_wait_ns != 0 ? options->time_wait_ns : FWS_TIME_WAIT_NONE;
     config->syn_cookies = (enum transport_syn_cookies)options->syn_cookies;
     config->pcap_path = options->pcap;
     config->workers = workers;

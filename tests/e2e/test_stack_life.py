@@ -108,6 +108,23 @@ def test_lingering_ends_when_time_wait_has_drained(cable):
     server.stop()
 
 
+@pytest.mark.parametrize("closer", ("client", "server"))
+def test_without_time_wait_none_is_left(cable, closer):
+    """Both ends have 2MSL 0; what is left is counted as the last connection has just ended."""
+    server = cable.server("stack", "--time-wait", "0",
+                          *(("--closes-after", "64B") if closer == "server" else ()))
+    result = cable.loadgen("stack", "--count", "300", "--in-flight", "32", "--closer", closer,
+                           "--time-wait", "0")
+    assert result["completed"] == 300 and result["failed"] == 0
+    assert [check for check in result["checks"] if check["ok"] is False] == []
+    for report in (result, server.stop()):
+        assert report["time_wait"]["measured"] == report["time_wait"]["peak"] == 0
+        assert report["counters"]["stack_run"]["time_wait_abandoned"] == 0
+        assert "time-wait-abandoned" not in limit_codes(report)
+        closed_here = report["program"] == f"finwait-{'loadgen' if closer == 'client' else 'server'}"
+        assert report["counters"]["stack"]["time_wait_started"] == (300 if closed_here else 0)
+
+
 @pytest.mark.parametrize("option", ((), ("--rfc1337",)))
 def test_a_reset_ends_a_time_wait_unless_rfc_1337_is_asked_for(cable, option):
     """A FIN that comes twice is acknowledged twice, and the client, which is done, answers the second

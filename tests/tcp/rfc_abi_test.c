@@ -379,6 +379,30 @@ static void no_room_for_time_wait_is_counted(void **state)
     fixture_end(&f);
 }
 
+/* The last FIN is acknowledged, and the 4-tuple is free at once; a FIN that comes again meets
+ * nobody. */
+static void without_time_wait_no_record_is_made(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.config.time_wait_ns = FWS_TIME_WAIT_NONE;
+    fin_wait_2(&f);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 2);
+    struct fws_census census = {.size = sizeof census};
+    fws_census(f.host, &census);
+    assert_int_equal(census.time_wait_records, 0);
+    assert_int_equal(census.states[FWS_STATE_TIME_WAIT], 0);
+    assert_int_equal(census.transitions[FWS_STATE_FIN_WAIT_2][FWS_STATE_TIME_WAIT], 1);
+    assert_int_equal(census.transitions[FWS_STATE_TIME_WAIT][FWS_STATE_CLOSED], 1);
+    assert_int_equal(fixture_counter(&f, "time_wait_started"), 1);
+    assert_int_equal(fixture_counter(&f, "time_wait_overflow"), 0);
+    RECV(&f, .flags = ACK, .seq = 2, .ack = 2);
+    SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 2);
+    RECV(&f, .flags = RST, .seq = 2);
+    fixture_end(&f);
+}
+
 static void the_same_calls_give_the_same_packets(void **state)
 {
     (void)state;
@@ -489,6 +513,7 @@ int main(void)
         cmocka_unit_test(everything_sent_is_told),
         cmocka_unit_test(limits_are_kept_and_named),
         cmocka_unit_test(no_room_for_time_wait_is_counted),
+        cmocka_unit_test(without_time_wait_no_record_is_made),
         cmocka_unit_test(the_same_calls_give_the_same_packets),
         cmocka_unit_test(memory_may_run_out_at_any_allocation),
     };
