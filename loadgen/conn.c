@@ -124,14 +124,36 @@ static bool fails_before_syn(enum conn_phase phase, int error)
                                             error == EINVAL || error == EAFNOSUPPORT));
 }
 
+/* Tells whether an open met a former connection of ours with the same 4-tuple, in TIME_WAIT mostly.
+ * Nobody else has the stack's addresses. A kernel says so when it connects a planned source; when
+ * it binds one, its port is another program's, since our sockets allow its reuse. */
+static bool meets_former(const struct plan *plan, enum conn_phase phase, int error)
+{
+    if (plan->engine == TRANSPORT_STACK) {
+        return phase == CONN_PHASE_SETUP && error == EADDRINUSE;
+    }
+    return phase == CONN_PHASE_CONNECT && error == EADDRNOTAVAIL && !plan->ports_by_kernel;
+}
+
+/* What a failure says about 4-tuples. */
+static void count_tuple(struct conn_env *env, enum conn_phase phase, int error)
+{
+    struct stats *stats = env->stats;
+    if (meets_former(env->plan, phase, error)) {
+        stats->tuple_early++;
+        return;
+    }
+    stats->no_tuple += error == EADDRNOTAVAIL;
+    stats->tuple_taken += phase == CONN_PHASE_SETUP && error == EADDRINUSE;
+}
+
 static void count_failure(struct conn_env *env, enum conn_phase phase, int error, uint64_t now_ns)
 {
     struct stats *stats = env->stats;
     stats_bump(&stats->live.failed);
     stats_count_error(stats, phase, error);
     stats->failed_before_syn += fails_before_syn(phase, error);
-    stats->no_tuple += error == EADDRNOTAVAIL;
-    stats->tuple_taken += phase == CONN_PHASE_SETUP && error == EADDRINUSE;
+    count_tuple(env, phase, error);
     stats->last_ns = now_ns;
 }
 

@@ -183,6 +183,7 @@ static int add_own_counters(struct result *result, const struct run *run)
         {"tuples_used", total->tuples_used},
         {"tuples_reused", total->tuples_reused},
         {"tuples_taken_by_others", total->tuple_taken},
+        {"tuples_too_early", total->tuple_early},
         {"open_max_of_workers_added", total->open_max},
         {"memory_grown_bytes", grown_bytes(run)},
     };
@@ -339,6 +340,7 @@ static int add_verdict(struct result *result, const struct run *run)
         .shed = result->shed.count,
         .no_tuple = total->no_tuple,
         .tuple_taken = total->tuple_taken,
+        .tuple_early = total->tuple_early,
         .no_descriptors =
             total->errors[CONN_PHASE_SETUP][EMFILE] + total->errors[CONN_PHASE_SETUP][ENFILE],
         .failed_before_syn = total->failed_before_syn,

@@ -63,6 +63,7 @@ void stats_merge(struct stats *into, const struct stats *from)
     into->failed_before_syn += from->failed_before_syn;
     into->no_tuple += from->no_tuple;
     into->tuple_taken += from->tuple_taken;
+    into->tuple_early += from->tuple_early;
     into->resets_sent += from->resets_sent;
     into->close_not_as_asked += from->close_not_as_asked;
     into->backoffs += from->backoffs;

@@ -60,6 +60,7 @@ struct stats {
     uint64_t failed_before_syn;
     uint64_t no_tuple;           /* of failed: no free 4-tuple */
     uint64_t tuple_taken;        /* of failed: another program's socket had the port */
+    uint64_t tuple_early;        /* of failed: a former connection of ours still had the 4-tuple */
     uint64_t resets_sent;        /* of failed: ended by a reset of ours */
     uint64_t close_not_as_asked; /* of completed: the server closed another way than --close says */
     uint64_t backoffs;           /* pauses of a closed loop that met nothing but failures */

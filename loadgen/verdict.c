@@ -39,7 +39,8 @@ static int judge_arrivals(struct result *result, const struct verdict_facts *fac
 
 static int judge_setup(struct result *result, const struct verdict_facts *facts)
 {
-    uint64_t named = facts->no_tuple + facts->tuple_taken + facts->no_descriptors;
+    uint64_t named =
+        facts->no_tuple + facts->tuple_taken + facts->tuple_early + facts->no_descriptors;
     int rc = 0;
     if (facts->tuple_taken > 0) {
         rc = result_add_limit(result, RESULT_NOTE, "ports-taken",
@@ -47,6 +48,15 @@ static int judge_setup(struct result *result, const struct verdict_facts *facts)
                               " planned ports belonged to sockets of other programs; they "
                               "were left alone and the attempts counted as failed.",
                               facts->tuple_taken);
+    }
+    if (rc == 0 && facts->tuple_early > 0) {
+        rc = result_add_limit(result, RESULT_INVALID, "4-tuples",
+                              "%" PRIu64 " attempts came too early for their 4-tuple: its last "
+                              "connection, one of this run's, was still in TIME_WAIT or closing; "
+                              "give more addresses to --sources, more --ports, or a --reuse-after "
+                              "over %.1f s.",
+                              facts->tuple_early,
+                              (double)facts->reuse_after_ns / (double)NS_PER_SEC);
     }
     if (rc == 0 && facts->failed_before_syn > named) {
         rc = result_add_limit(result, RESULT_INVALID, "setup",

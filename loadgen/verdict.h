@@ -35,6 +35,7 @@ struct verdict_facts {
     uint64_t shed;
     uint64_t no_tuple;       /* of failed */
     uint64_t tuple_taken;    /* of failed */
+    uint64_t tuple_early;    /* of failed */
     uint64_t no_descriptors; /* of failed */
     uint64_t failed_before_syn;
     uint64_t close_timed_out; /* of failed */

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from cable import PORT, Cable
-from harness import CLOSES, limit_codes
+from cable import CLIENT, PORT, Cable
+from harness import CLOSES, limit_codes, sysctl
 from kernel import Counters, count_time_wait
 
 COUNT = 200
@@ -129,6 +129,24 @@ def test_large_answers_are_verified_byte_by_byte(cable, pair):
     assert result["completed"] == 40 and result["failed"] == 0
     echoed = server.stop()["counters"]["server"]["bytes_echoed"]
     assert echoed == 40 * 5 * 100000
+
+
+@pytest.mark.parametrize("engine", ("stack", "uring", "epoll"))
+def test_4_tuples_that_are_used_again_too_early_are_named_as_that(cable, engine):
+    """The stack lets a 4-tuple go a second after its last segment; the kernel, without timestamps,
+    not before TIME_WAIT is over. Nobody else has their ports."""
+    if engine != "stack":
+        sysctl("net.ipv4.tcp_timestamps", 0)
+    server = cable.server("stack")
+    run = cable.start_loadgen(engine, "--rate", "100/s", "--duration", "1s", "--ports",
+                              "20000-20009", "--reuse-after", "0", addresses=CLIENT)
+    result = run.finish(code=3)
+    assert result["completed"] >= 10 and result["failed"] > 0
+    early = result["counters"]["loadgen"]["tuples_too_early"]
+    assert early == result["failed"] and limit_codes(result, "invalid") == ["4-tuples"]
+    assert "ports-taken" not in limit_codes(result)
+    assert "was still in TIME_WAIT" in " ".join(run.stdout.split())
+    server.stop()
 
 
 @pytest.mark.parametrize("faults", ("duplication=100%", "duplication=20%,reordering=10%",

@@ -107,6 +107,21 @@ static void ports_of_other_programs_are_worth_a_note(void **state)
     expect(&facts, "ports-taken", 0);
 }
 
+static void a_4_tuple_whose_last_connection_is_not_over_makes_the_run_invalid(void **state)
+{
+    (void)state;
+    struct verdict_facts facts = good();
+    facts.failed = facts.failed_before_syn = facts.tuple_early = 5;
+    facts.completed -= 5;
+    struct judged judged = judge(&facts);
+    assert_int_equal(judged.result.limit_count, 1);
+    assert_string_equal(judged.result.limits[0].code, "4-tuples");
+    assert_non_null(strstr(judged.result.limits[0].text, "TIME_WAIT"));
+    assert_non_null(strstr(judged.result.limits[0].text, "--reuse-after over 65.0 s"));
+    assert_int_equal(judged.exit_code, 3);
+    result_destroy(&judged.result);
+}
+
 static void other_failures_of_our_own_make_the_run_invalid(void **state)
 {
     (void)state;
@@ -285,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_missing_4_tuple_makes_the_run_invalid_and_names_the_options),
         cmocka_unit_test(missing_descriptors_make_the_run_invalid),
         cmocka_unit_test(ports_of_other_programs_are_worth_a_note),
+        cmocka_unit_test(a_4_tuple_whose_last_connection_is_not_over_makes_the_run_invalid),
         cmocka_unit_test(other_failures_of_our_own_make_the_run_invalid),
         cmocka_unit_test(arrivals_not_started_break_the_schedule_from_a_thousandth_on),
         cmocka_unit_test(slip_is_noted_and_then_breaks_the_schedule),
