@@ -67,11 +67,11 @@ static void print_intro(const struct compare *compare)
     fflush(stdout);
 }
 
-static void add_note(struct contender *contender, const char *format, ...)
+static struct compare_note *add_note(struct contender *contender, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Counts one more trial with this note. What is beyond the room is left out. */
-static void add_note(struct contender *contender, const char *format, ...)
+/* Counts one more trial with this note. What is beyond the room is left out: NULL. */
+static struct compare_note *add_note(struct contender *contender, const char *format, ...)
 {
     char text[COMPARE_NOTE_MAX];
     va_list arguments;
@@ -83,14 +83,16 @@ static void add_note(struct contender *contender, const char *format, ...)
         at++;
     }
     if (at == COMPARE_NOTES_MAX) {
-        return;
+        return NULL;
     }
+    struct compare_note *note = &contender->notes[at];
     if (at == contender->note_count) {
-        memcpy(contender->notes[at].text, text, sizeof(text));
-        contender->notes[at].trials = 0;
+        *note = (struct compare_note){.trials = 0};
+        memcpy(note->text, text, sizeof(text));
         contender->note_count++;
     }
-    contender->notes[at].trials++;
+    note->trials++;
+    return note;
 }
 
 static void add_limits(struct contender *contender, const json_t *report, const char *who)
@@ -100,8 +102,12 @@ static void add_limits(struct contender *contender, const json_t *report, const 
         const json_t *limit = json_array_get(limits, i);
         const char *code = json_string_value(json_object_get(limit, "code"));
         const char *weight = json_string_value(json_object_get(limit, "weight"));
-        add_note(contender, "%s, %s: %s", weight == NULL ? "?" : weight, who,
-                 code == NULL ? "?" : code);
+        const char *sentence = json_string_value(json_object_get(limit, "text"));
+        struct compare_note *note = add_note(contender, "%s, %s: %s", weight == NULL ? "?" : weight,
+                                             who, code == NULL ? "?" : code);
+        if (note != NULL && note->sentence == NULL && sentence != NULL) {
+            note->sentence = strdup(sentence); /* without memory the code has to do */
+        }
     }
 }
 

@@ -36,9 +36,10 @@ enum compare_row {
     ROW_COUNT
 };
 
-/* A limit that the programs' verdicts named, and in how many trials. */
+/* A limit that the programs' verdicts named, or what the lab itself saw, and in how many trials. */
 struct compare_note {
-    char text[COMPARE_NOTE_MAX]; /* "note, load generator: generator-cpu" */
+    char text[COMPARE_NOTE_MAX]; /* "note, client: generator-cpu", or a sentence of the lab's */
+    char *sentence;              /* a verdict's, of the first trial that had it; owned; or NULL */
     uint32_t trials;
 };
 

@@ -25,8 +25,9 @@ static json_t *notes_tree(const struct contender *contender)
 {
     json_t *notes = json_array();
     for (uint32_t i = 0; i < contender->note_count; i++) {
-        json_array_append_new(notes, json_pack("{s:s, s:I}", "text", contender->notes[i].text,
-                                               "trials", (json_int_t)contender->notes[i].trials));
+        const struct compare_note *note = &contender->notes[i];
+        json_array_append_new(notes, json_pack("{s:s, s:s?, s:I}", "text", note->text, "sentence",
+                                               note->sentence, "trials", (json_int_t)note->trials));
     }
     return notes;
 }

@@ -294,7 +294,11 @@ void compare_free(struct compare *compare)
 {
     for (uint32_t i = 0; compare->groups != NULL && i < compare->group_count; i++) {
         for (uint32_t k = 0; k < compare->groups[i].count; k++) {
-            free(compare->groups[i].contenders[k].trials);
+            struct contender *contender = &compare->groups[i].contenders[k];
+            free(contender->trials);
+            for (uint32_t n = 0; n < contender->note_count; n++) {
+                free(contender->notes[n].sentence);
+            }
         }
     }
     free(compare->groups);

@@ -218,6 +218,61 @@ static void print_notes(const struct compare_group *group, FILE *out)
     }
 }
 
+/* Finds the first note of all rows that has this one's text. */
+static const struct compare_note *first_of(const struct compare *compare,
+                                           const struct compare_note *note)
+{
+    for (uint32_t i = 0; i < compare->group_count; i++) {
+        for (uint32_t k = 0; k < compare->groups[i].count; k++) {
+            const struct contender *contender = &compare->groups[i].contenders[k];
+            for (uint32_t n = 0; n < contender->note_count; n++) {
+                if (strcmp(contender->notes[n].text, note->text) == 0) {
+                    return &contender->notes[n];
+                }
+            }
+        }
+    }
+    return note;
+}
+
+/* Explains a row's notes, each as the program did in the first trial that had it. */
+static void explain_notes(const struct compare *compare, const struct contender *contender,
+                          FILE *out)
+{
+    for (uint32_t n = 0; n < contender->note_count; n++) {
+        const struct compare_note *note = &contender->notes[n];
+        if (note->sentence != NULL && first_of(compare, note) == note) {
+            fprintf(out, "  %s: %s\n", note->text, note->sentence);
+        }
+    }
+}
+
+static bool has_sentences(const struct contender *contender)
+{
+    for (uint32_t n = 0; n < contender->note_count; n++) {
+        if (contender->notes[n].sentence != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_sentences(const struct compare *compare, FILE *out)
+{
+    bool begun = false;
+    for (uint32_t i = 0; i < compare->group_count; i++) {
+        for (uint32_t k = 0; k < compare->groups[i].count; k++) {
+            const struct contender *contender = &compare->groups[i].contenders[k];
+            if (!begun && has_sentences(contender)) {
+                fprintf(out, "\nWhat the programs' notes say, with the figures of the first trial "
+                             "that had each:\n");
+                begun = true;
+            }
+            explain_notes(compare, contender, out);
+        }
+    }
+}
+
 static void print_legend(const struct compare *compare, FILE *out)
 {
     const char *congestion =
@@ -273,6 +328,7 @@ void compare_print(const struct compare *compare, FILE *out)
         print_times(group, out);
         print_notes(group, out);
     }
+    print_sentences(compare, out);
     fprintf(out, "\n");
     print_legend(compare, out);
     if (compare->interrupted) {

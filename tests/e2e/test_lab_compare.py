@@ -112,6 +112,22 @@ def test_the_stack_stands_beside_the_kernel_at_either_end(tmp_path):
         assert cell["segments_per_conn"]["median"] == pytest.approx(segments, abs=0.1), (closer, row)
 
 
+def test_what_the_programs_note_is_explained_once(tmp_path):
+    path = tmp_path / "compare.json"
+    done = compare("--client", "stack-packet", "--rows", "cell,eager", "--pairs", "2", "--seconds", "0.3",
+                   "--memory-conns", "0", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for cell in (first, second):
+        note = next(note for note in cell["notes"] if note["text"] == "note, client: time-wait-abandoned")
+        assert note["trials"] == 2 and note["sentence"].startswith("The stack ended with ")
+    # By code with each row, in words once for both.
+    assert done.stdout.count("note, client: time-wait-abandoned (2 of 2 trials)") == 2
+    text = " ".join(done.stdout.split())
+    assert text.count("note, client: time-wait-abandoned: The stack ended with ") == 1
+    assert "--linger-time-wait goes on until TIME_WAIT has drained." in text
+
+
 def test_where_both_close_the_sides_of_time_wait_are_not_foretold(tmp_path):
     path = tmp_path / "compare.json"
     done = compare("--client", "kernel-epoll,stack-packet", "--rows", "cell", "--closer", "both", *SHORT,
