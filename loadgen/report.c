@@ -221,7 +221,8 @@ static int add_tcp_counters(struct result *result, const struct run *run)
         facts.lingering_ns =
             worker->lingering_ns > facts.lingering_ns ? worker->lingering_ns : facts.lingering_ns;
     }
-    facts.is_taken = transport_stack_taken(&facts.settings->config, &facts.taken);
+    facts.is_taken = run->alarm.is_taken;
+    facts.taken = run->alarm.taken;
     return stack_result_add(result, &facts);
 }
 

@@ -97,6 +97,16 @@ static void print_progress(const struct run *run, const struct run_sample *now,
              now->shed, now->time_wait, wait);
 }
 
+/* Reads what the stack has counted, and warns of who else has its addresses. */
+static void read_stack(struct run *run)
+{
+    char text[STACK_ALARM_TEXT_MAX];
+    stack_board_read(run->board, run->stack);
+    while (stack_alarm_look(&run->alarm, &run->plan->stack.config, run->stack, text)) {
+        log_line("finwait-loadgen", "warning: %s", text);
+    }
+}
+
 /* In the watch's tick thread, once a second. */
 static void on_tick(void *context, const struct watch_latest *latest)
 {
@@ -113,7 +123,7 @@ static void on_tick(void *context, const struct watch_latest *latest)
     struct run_sample sample = sample_workers(run, now_ns);
     sample.time_wait = latest->tick.values[WATCH_time_wait];
     if (run->board != NULL) {
-        stack_board_read(run->board, run->stack);
+        read_stack(run);
         sample.time_wait = run->stack->counts.n[TCP_STATE_TIME_WAIT];
     }
     keep_sample(run, &sample);
@@ -322,8 +332,8 @@ static int conduct(struct run *run, int signal_fd, struct failure *failure)
         watch_stop(run->watch, &run->kernel);
         run->watch = NULL;
     }
-    if (run->board != NULL && run->stack != NULL) {
-        stack_board_read(run->board, run->stack);
+    if (rc == 0 && run->board != NULL) {
+        read_stack(run);
     }
     return rc != 0 ? rc : first_error(run, failure);
 }

@@ -15,6 +15,7 @@
 #include "loadgen/options.h"
 #include "loadgen/worker.h"
 #include "tcpstat/tcpstat.h"
+#include "transport/stack_alarm.h"
 #include "transport/stack_board.h"
 #include "transport/stack_socket.h"
 
@@ -54,6 +55,7 @@ struct run {
     struct stack_board *board;   /* NULL: not the stack */
     struct stack_socket *socket; /* NULL: none */
     struct stack_totals *stack;  /* what the board last said: the tick thread's, then ours */
+    struct stack_alarm alarm;    /* as `stack` */
 };
 
 /* Makes the whole run. Returns 0 when it took place, interrupted or not; -errno with the text set

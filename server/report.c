@@ -251,7 +251,7 @@ static int add_stack(struct server *server, struct result *result, const struct 
     if (server->board == NULL) {
         return 0;
     }
-    stack_board_read(server->board, server->stack);
+    server_read_stack(server);
     for (uint32_t i = 0; i < server->worker_count; i++) {
         const struct worker_result *worker = &server->workers[i].result;
         facts.abandoned.closing += worker->abandoned.closing;
@@ -272,7 +272,8 @@ static int add_stack(struct server *server, struct result *result, const struct 
     if (result->completed.count > 0) {
         result->segments_per_conn = result_real((double)segments / (double)result->completed.count);
     }
-    facts.is_taken = transport_stack_taken(&facts.settings->config, &facts.taken);
+    facts.is_taken = server->alarm.is_taken;
+    facts.taken = server->alarm.taken;
     return stack_result_add(result, &facts);
 }
 

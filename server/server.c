@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "link/link.h"
 #include "report/report.h"
 #include "server/address.h"
@@ -348,11 +349,21 @@ static void take_ended(struct server *server, uint32_t count)
     }
 }
 
+void server_read_stack(struct server *server)
+{
+    char text[STACK_ALARM_TEXT_MAX];
+    const struct transport_stack_config *config = &server->options->stack_settings.config;
+    stack_board_read(server->board, server->stack);
+    while (stack_alarm_look(&server->alarm, config, server->stack, text)) {
+        log_line(SERVER_NAME, "warning: %s", text);
+    }
+}
+
 static void tick(struct server *server, uint64_t now_ns)
 {
     struct series_sums sums = series_sum(server->workers, server->worker_count, now_ns);
     if (server->board != NULL) {
-        stack_board_read(server->board, server->stack);
+        server_read_stack(server);
     }
     series_tick(&server->series, &server->result, &sums,
                 &(struct series_states){server->watch, server->stack});

@@ -21,6 +21,7 @@
 #include "server/worker.h"
 #include "tcpstat/tcpstat.h"
 #include "transport/quota.h"
+#include "transport/stack_alarm.h"
 #include "transport/stack_socket.h"
 
 struct server {
@@ -34,6 +35,7 @@ struct server {
     struct stack_board *board;   /* NULL: not the stack */
     struct stack_socket *socket; /* NULL: none */
     struct stack_totals *stack;  /* room for what the board says: the main thread's */
+    struct stack_alarm alarm;    /* as `stack` */
     struct worker *workers;
     uint32_t worker_count; /* started */
     uint32_t ended_count;
@@ -62,6 +64,10 @@ void server_describe(const struct server *server, char *text, size_t size);
  * signal ended it and the drain was not cut short; -ECANCELED after a second signal; else -errno of
  * what broke. With an error the text is set. */
 int server_run(struct server *server, struct failure *failure);
+
+/* Reads what the stack's workers have published, and warns, once each, of who else has the stack's
+ * addresses. Requires a board. */
+void server_read_stack(struct server *server);
 
 /* Frees everything. Requires that server_run has returned. */
 void server_destroy(struct server *server);

@@ -101,7 +101,7 @@ static int add_taken(struct result *result, const struct stack_result_facts *fac
         return 0;
     }
     return result_add_limit(result, RESULT_NOTE, "address-taken",
-                            "The kernel has the stack's address %s by now, and answers its peers "
+                            "The kernel was given the stack's address %s, and answered its peers "
                             "too, by resets: failures of that time are not the other side's. Give "
                             "each an address of its own.",
                             ip_format(&facts->taken, text));

@@ -15,7 +15,7 @@ struct stack_result_facts {
     const struct stack_totals *totals;
     uint64_t lingering_ns;                /* how long it answered once its connections were done */
     struct transport_lingering abandoned; /* what went with it */
-    bool is_taken;                        /* the kernel has an address of the stack's by now ... */
+    bool is_taken;                        /* the kernel had an address of the stack's ... */
     struct ip_addr taken;                 /* ... this one */
 };
 

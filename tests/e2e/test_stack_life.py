@@ -405,10 +405,16 @@ def test_an_address_that_the_kernel_is_given_during_a_run_is_named(cable):
                               addresses=CLIENT)
     wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
     ip("addr", "add", f"{CLIENT}/24", "dev", "veth0")
+    told = f"finwait-loadgen: warning: the kernel was given the stack's address {CLIENT}"
+    wait_until(lambda: told in run.stderr, "a warning")
+    assert not run.ended, "told only at the end"
+    ip("addr", "del", f"{CLIENT}/24", "dev", "veth0")  # the report names it all the same
     run.wait(60)
     result = json.loads(Path(run.json_path).read_text(encoding="utf-8"))
+    assert run.stderr.count("warning: ") == 1
     assert "address-taken" in limit_codes(result, "note")
     assert "address-taken" not in limit_codes(server.stop(), "note")
+    assert "warning" not in server.stderr
 
 
 def announce(interface, address):
@@ -422,10 +428,28 @@ def announce(interface, address):
 
 def test_an_address_that_another_station_takes_during_a_run_is_named(cable):
     server = cable.server("stack")
-    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "2s", addresses=CLIENT)
+    run = cable.start_loadgen("stack", "--rate", "200/s", "--duration", "3s", addresses=CLIENT)
     wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
     with cable.there():
         announce("veth1", CLIENT)
+    wait_until(lambda: "warning: another station says" in run.stderr, "a warning")
+    assert not run.ended, "told only at the end"
+    with cable.there():
+        announce("veth1", CLIENT)
     result = run.finish(may_be_late=True)
-    assert result["completed"] == 400 and "address-conflict" in limit_codes(result, "note")
+    assert result["completed"] == 600 and "address-conflict" in limit_codes(result, "note")
+    assert result["counters"]["ether"]["arp_conflicts"] == 2
+    assert run.stderr.count("warning: ") == 1
     server.stop()
+
+
+def test_a_server_warns_when_another_has_its_address(cable):
+    server = cable.server("stack")
+    announce("veth0", SERVER)
+    wait_until(lambda: "warning: another station says" in server.stderr, "a warning")
+    with cable.there():
+        ip("addr", "add", f"{SERVER}/24", "dev", "veth1")
+    wait_until(lambda: f"the stack's address {SERVER}" in server.stderr, "another")
+    codes = limit_codes(server.stop(), "note")
+    assert "address-conflict" in codes and "address-taken" in codes
+    assert server.stderr.count("finwait-server: warning: ") == 2
