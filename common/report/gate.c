@@ -316,6 +316,15 @@ static struct result_number hist_value(const struct gate *gate, const struct his
     return result_unknown();
 }
 
+/* Why a metric may be unknown though the run has a number much like it. */
+static const char *why_unknown(const char *metric)
+{
+    return strcmp(metric, "open_max") == 0
+               ? ": several workers had their maxima at different times, and the counter "
+                 "open_max_of_workers_added is only a bound"
+               : "";
+}
+
 /* Gives the gate's number. Unknown comes with its reason. */
 static struct result_number gate_value(const struct gate *gate, const struct result *result,
                                        char reason[GATE_REASON_MAX])
@@ -323,8 +332,8 @@ static struct result_number gate_value(const struct gate *gate, const struct res
     if (gate->stat == GATE_STAT_NONE) {
         struct result_number value = scalar_value(result, find_scalar(gate->metric));
         if (!result_is_known(value)) {
-            snprintf(reason, GATE_REASON_MAX, "%s: %s is unknown in this run", gate->text,
-                     gate->metric);
+            snprintf(reason, GATE_REASON_MAX, "%s: %s is unknown in this run%s", gate->text,
+                     gate->metric, why_unknown(gate->metric));
         }
         return value;
     }

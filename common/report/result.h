@@ -190,9 +190,11 @@ struct result {
     struct result_number open_at_end;
     struct result_number shed; /* arrivals that were not attempted: over conns_max */
     struct result_number
-        failed_before_syn;             /* of failed: no segment was sent, so not in ActiveOpens */
-    struct result_number open_max;     /* most connections open at once */
-    struct result_number tuple_reuses; /* 4-tuples used again within --reuse-after */
+        failed_before_syn; /* of failed: no segment was sent, so not in ActiveOpens */
+    /* Most connections open at once. Unknown with several workers: each knows its own most, and
+     * those came at different times. Their sum, a bound, is a counter of its own. */
+    struct result_number open_max;
+    struct result_number tuple_reuses;      /* 4-tuples used again within --reuse-after */
     struct result_number segments_per_conn; /* both directions */
     struct result_number bytes_per_conn; /* our memory (the allocator's figure), not the kernel's */
 

@@ -1,5 +1,6 @@
 """Descriptors and size: RLIMIT_NOFILE at 64; 10,000 in flight; 100,000 held by one process."""
 import json
+import os
 import signal
 
 import pytest
@@ -33,6 +34,19 @@ def test_a_server_with_few_descriptors_serves_everyone(stage, engine, close):
         assert served["counters"]["transport"]["rings"] > served["counters"]["server"]["workers"]
         assert served["counters"]["server"]["open_max_of_workers_added"] >= IN_FLIGHT
     assert served["counters"]["transport"]["accept_no_slot"] == 0
+
+
+def test_the_most_open_of_several_workers_is_told_as_a_bound_only(stage):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs")
+    server = stage.server("--cpus", "0-1")
+    run = stage.start_loadgen("--count", "200", "--in-flight", "8", "--cpus", "0-1", "--fail-if",
+                              "open_max>8", target=server.address)
+    result = run.finish(code=4)
+    assert result["open_max"] is None
+    assert 2 <= result["counters"]["loadgen"]["open_max_of_workers_added"] <= 8
+    assert "is only a bound" in " ".join(run.stdout.split())
+    assert server.stop()["open_max"] is None
 
 
 def test_an_io_uring_generator_with_few_descriptors_takes_further_rings(stage):

@@ -117,6 +117,20 @@ static void gates_judge_the_sample_as_the_table_says(void **state)
     sample_free(&sample);
 }
 
+static void a_maximum_of_several_workers_is_unknown_and_says_why(void **state)
+{
+    (void)state;
+    struct result result;
+    struct gate gate;
+    char reason[GATE_REASON_MAX];
+    assert_int_equal(result_init(&result, "finwait-test"), 0);
+    assert_int_equal(gate_parse(&gate, "open_max>10", NULL), 0);
+    assert_true(gate_fails(&gate, &result, reason));
+    assert_non_null(strstr(reason, "several workers"));
+    assert_non_null(strstr(reason, "open_max_of_workers_added is only a bound"));
+    result_destroy(&result);
+}
+
 static void a_result_that_counted_nothing_passes_no_gate(void **state)
 {
     (void)state;
@@ -139,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_gates_are_refused_with_what_is_possible),
         cmocka_unit_test(gates_judge_the_sample_as_the_table_says),
+        cmocka_unit_test(a_maximum_of_several_workers_is_unknown_and_says_why),
         cmocka_unit_test(a_result_that_counted_nothing_passes_no_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
