@@ -13,28 +13,31 @@ struct counts {
     uint64_t resets_no_connection;
     uint64_t time_wait_reset;
     uint64_t segments_resent;
+    uint64_t time_wait_started;
+    uint64_t time_wait_overflow;
     uint64_t duplicated; /* by our own faults, as is the next */
     uint64_t reordered;
 };
 
-/* Tells whether the check of the resets agreed. */
-static bool agrees(const struct counts *counts)
+/* Tells whether a check agreed. */
+static bool check_agrees(const char *name, const struct counts *counts)
 {
-    static const struct counter_info infos[] = {{.name = "resets_sent"},
-                                                {.name = "resets_no_connection"},
-                                                {.name = "time_wait_reset"},
-                                                {.name = "segments_resent"}};
+    static const struct counter_info infos[] = {
+        {.name = "resets_sent"},       {.name = "resets_no_connection"},
+        {.name = "time_wait_reset"},   {.name = "segments_resent"},
+        {.name = "time_wait_started"}, {.name = "time_wait_overflow"}};
     static const struct counter_info fault_infos[] = {{.name = "faults_duplicated"},
                                                       {.name = "faults_reordered"}};
-    const uint64_t values[] = {counts->resets_sent, counts->resets_no_connection,
-                               counts->time_wait_reset, counts->segments_resent};
+    const uint64_t values[] = {counts->resets_sent,       counts->resets_no_connection,
+                               counts->time_wait_reset,   counts->segments_resent,
+                               counts->time_wait_started, counts->time_wait_overflow};
     const uint64_t fault_values[] = {counts->duplicated, counts->reordered};
     struct plan *plan = test_calloc(1, sizeof(*plan));
     struct stats *stats = test_calloc(1, sizeof(*stats));
     struct stack_totals *totals = test_calloc(1, sizeof(*totals));
     *totals = (struct stack_totals){
         .view_count = 2,
-        .views = {{.module = "stack", .counters = {infos, values, 4}},
+        .views = {{.module = "stack", .counters = {infos, values, 6}},
                   {.module = "link_faults", .counters = {fault_infos, fault_values, 2}}}};
     plan->closer = CLOSER_CLIENT;
     plan->close_how = counts->how;
@@ -47,7 +50,7 @@ static bool agrees(const struct counts *counts)
     assert_int_equal(checks_stack_add(&result, &run), 0);
     bool agreed = false, found = false;
     for (uint32_t i = 0; i < result.check_count; i++) {
-        if (strcmp(result.checks[i].name, "out_rsts") == 0) {
+        if (strcmp(result.checks[i].name, name) == 0) {
             agreed = result.checks[i].outcome == RESULT_CHECK_OK;
             found = true;
         }
@@ -58,6 +61,12 @@ static bool agrees(const struct counts *counts)
     test_free(stats);
     test_free(plan);
     return agreed;
+}
+
+/* Tells whether the check of the resets agreed. */
+static bool agrees(const struct counts *counts)
+{
+    return check_agrees("out_rsts", counts);
 }
 
 static void resets_are_those_that_the_close_asks_for(void **state)
@@ -110,12 +119,24 @@ static void answers_to_what_our_own_faults_made_late_are_expected(void **state)
         .how = CLOSE_FIN, .resets_sent = 29, .resets_no_connection = 30, .duplicated = 40}));
 }
 
+/* What finds no room for TIME_WAIT has entered it, and is counted as started already. */
+static void a_time_wait_without_room_counts_once(void **state)
+{
+    (void)state;
+    const char *made = "time_wait_made";
+    assert_true(check_agrees(
+        made, &(struct counts){.time_wait_started = COMPLETED, .time_wait_overflow = 300}));
+    assert_false(check_agrees(
+        made, &(struct counts){.time_wait_started = COMPLETED - 300, .time_wait_overflow = 300}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resets_are_those_that_the_close_asks_for),
         cmocka_unit_test(answers_to_what_comes_behind_a_time_wait_that_was_reset_are_expected),
         cmocka_unit_test(answers_to_what_our_own_faults_made_late_are_expected),
+        cmocka_unit_test(a_time_wait_without_room_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -373,6 +373,7 @@ static void no_room_for_time_wait_is_counted(void **state)
     SEND(&f, .flags = FIN | ACK, .seq = 1, .ack = 2);
     RECV(&f, .flags = ACK, .seq = 2, .ack = 2);
     assert_int_equal(fixture_counter(&f, "time_wait_overflow"), 1);
+    assert_int_equal(fixture_counter(&f, "time_wait_started"), 2);
     struct fws_census census = {.size = sizeof census};
     fws_census(f.host, &census);
     assert_int_equal(census.time_wait_records, 1);
