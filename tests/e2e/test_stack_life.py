@@ -338,13 +338,21 @@ def test_the_live_view_of_a_stack_fits_and_names_no_kernel(cable, tmp_path):
     server.stop()
 
 
+def take_down_and_up(run, lines, what):
+    """Takes the running generator's link down until it has said so many lines of progress. Returns how long
+    that was, in seconds."""
+    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
+    down_at = time.monotonic()
+    ip("link", "set", "veth0", "down")
+    wait_until(lambda: run.stderr.count("conn/s") >= lines, what)
+    ip("link", "set", "veth0", "up")
+    return time.monotonic() - down_at
+
+
 def test_an_interface_that_goes_down_and_up_delays_a_run_and_is_reported(cable):
     server = cable.server("stack")
     run = cable.start_loadgen("stack", "--rate", "100/s", "--duration", "3s", "--timeout", "20s")
-    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
-    ip("link", "set", "veth0", "down")
-    wait_until(lambda: run.stderr.count("conn/s") > 1, "a second without a link")
-    ip("link", "set", "veth0", "up")
+    take_down_and_up(run, 2, "a second without a link")
     result = run.finish(may_be_late=True)
     assert result["completed"] == 300 and result["failed"] == 0, result["errors"]
     assert result["counters"]["link"]["interface_down"] > 0
@@ -374,12 +382,7 @@ def test_a_link_that_is_down_is_asked_again_only_now_and_then(cable):
     server = cable.server("stack")
     run = cable.start_loadgen("stack", "--rate", "1000/s", "--duration", "3s", "--timeout", "20s",
                               addresses=CLIENT)
-    wait_until(lambda: "conn/s" in run.stderr, "the first progress line")
-    down_at = time.monotonic()
-    ip("link", "set", "veth0", "down")
-    wait_until(lambda: run.stderr.count("conn/s") > 2, "two seconds without a link")
-    ip("link", "set", "veth0", "up")
-    down_sec = time.monotonic() - down_at
+    down_sec = take_down_and_up(run, 3, "two seconds without a link")
     result = run.finish(may_be_late=True)
     assert result["completed"] == 3000 and result["failed"] == 0, result["errors"]
     assert 0 < result["counters"]["link"]["interface_down"] <= 100 * down_sec + 5

@@ -329,6 +329,15 @@ static void reordered_frames_are_overtaken_at_their_rate(void **state)
     run_close(run);
 }
 
+/* Asserts that the same frames arrived, spoiled or not, at the same times. */
+static void assert_same(const struct run *a, const struct run *b)
+{
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->wrong, b->wrong);
+    assert_memory_equal(a->arrived, b->arrived, a->count * sizeof(uint32_t));
+    assert_memory_equal(a->at_ns, b->at_ns, a->count * sizeof(uint64_t));
+}
+
 static void the_same_seed_gives_the_same_faults_and_another_gives_others(void **state)
 {
     struct run *runs = *state;
@@ -344,10 +353,7 @@ static void the_same_seed_gives_the_same_faults_and_another_gives_others(void **
         run_through(&runs[i], true);
         run_close(&runs[i]);
     }
-    assert_int_equal(runs[0].count, runs[1].count);
-    assert_int_equal(runs[0].wrong, runs[1].wrong);
-    assert_memory_equal(runs[0].arrived, runs[1].arrived, runs[0].count * sizeof(uint32_t));
-    assert_memory_equal(runs[0].at_ns, runs[1].at_ns, runs[0].count * sizeof(uint64_t));
+    assert_same(&runs[0], &runs[1]);
     assert_true(runs[2].count != runs[0].count ||
                 memcmp(runs[0].arrived, runs[2].arrived, runs[0].count * sizeof(uint32_t)) != 0);
 }
@@ -400,10 +406,7 @@ static void faults_that_are_set_anew_as_they_were_stay_the_same(void **state)
         run_through(&runs[i], true);
         run_close(&runs[i]);
     }
-    assert_int_equal(runs[0].count, runs[1].count);
-    assert_int_equal(runs[0].wrong, runs[1].wrong);
-    assert_memory_equal(runs[0].arrived, runs[1].arrived, runs[0].count * sizeof(uint32_t));
-    assert_memory_equal(runs[0].at_ns, runs[1].at_ns, runs[0].count * sizeof(uint64_t));
+    assert_same(&runs[0], &runs[1]);
 }
 
 static void more_than_the_queue_holds_is_dropped_and_counted(void **state)

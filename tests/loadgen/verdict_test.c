@@ -47,6 +47,18 @@ static void expect(const struct verdict_facts *facts, const char *code, int exit
     result_destroy(&judged.result);
 }
 
+/* Asserts that they make the run invalid for its 4-tuples, in a text that says both. */
+static void expect_4_tuples(const struct verdict_facts *facts, const char *said, const char *too)
+{
+    struct judged judged = judge(facts);
+    assert_int_equal(judged.result.limit_count, 1);
+    assert_string_equal(judged.result.limits[0].code, "4-tuples");
+    assert_non_null(strstr(judged.result.limits[0].text, said));
+    assert_non_null(strstr(judged.result.limits[0].text, too));
+    assert_int_equal(judged.exit_code, 3);
+    result_destroy(&judged.result);
+}
+
 static void a_run_without_a_blemish_has_no_limit(void **state)
 {
     (void)state;
@@ -80,13 +92,7 @@ static void a_missing_4_tuple_makes_the_run_invalid_and_names_the_options(void *
     struct verdict_facts facts = good();
     facts.failed = facts.failed_before_syn = facts.no_tuple = 5;
     facts.completed -= 5;
-    struct judged judged = judge(&facts);
-    assert_int_equal(judged.result.limit_count, 1);
-    assert_string_equal(judged.result.limits[0].code, "4-tuples");
-    assert_non_null(strstr(judged.result.limits[0].text, "--sources"));
-    assert_non_null(strstr(judged.result.limits[0].text, "--reuse-after"));
-    assert_int_equal(judged.exit_code, 3);
-    result_destroy(&judged.result);
+    expect_4_tuples(&facts, "--sources", "--reuse-after");
 }
 
 static void missing_descriptors_make_the_run_invalid(void **state)
@@ -113,13 +119,7 @@ static void a_4_tuple_whose_last_connection_is_not_over_makes_the_run_invalid(vo
     struct verdict_facts facts = good();
     facts.failed = facts.failed_before_syn = facts.tuple_early = 5;
     facts.completed -= 5;
-    struct judged judged = judge(&facts);
-    assert_int_equal(judged.result.limit_count, 1);
-    assert_string_equal(judged.result.limits[0].code, "4-tuples");
-    assert_non_null(strstr(judged.result.limits[0].text, "TIME_WAIT"));
-    assert_non_null(strstr(judged.result.limits[0].text, "--reuse-after over 65.0 s"));
-    assert_int_equal(judged.exit_code, 3);
-    result_destroy(&judged.result);
+    expect_4_tuples(&facts, "TIME_WAIT", "--reuse-after over 65.0 s");
 }
 
 static void other_failures_of_our_own_make_the_run_invalid(void **state)
