@@ -1,3 +1,4 @@
+/* Who else has a running stack's addresses; see stack_alarm.h. */
 #include "transport/stack_alarm.h"
 
 #include <stdio.h>

@@ -70,9 +70,8 @@ static int add_link_troubles(struct result *result, const struct stack_totals *t
          "times the kernel had no room for the stack's frames, which were tried again."},
         {"link", "transmit_refused_bytes", "link-refused",
          "bytes of the stack's frames were never taken by the kernel: its MTU is lower now than "
-         "the "
-         "stack's was made for, or a rule refuses them. Failures of that time are not the other "
-         "side's."},
+         "the stack's was made for, or a rule refuses them. Failures of that time are not the "
+         "other side's."},
         {"link", "transmit_dropped", "link-transmit-dropped",
          "frames of the stack's were dropped by a full queue behind the link, and TCP sent again "
          "what they carried."},
